@@ -1,0 +1,1 @@
+"""A Dagster asset graph for stocks: prices in, an honest forecast and report out."""

@@ -1,0 +1,101 @@
+"""Every error this project raises on purpose.
+
+Each message names the ticker and the session where there is one, says what came and what was expected, and
+where it helps, what to do next. Whoever catches `StockAssetsError` can print `str(error)` as it stands.
+
+    StockAssetsError
+    ├── SettingsError              a setting, the watchlist or a command's argument is wrong
+    │   ├── InvalidTickerError     not a ticker at all: "../../etc"
+    │   └── UnknownTickerError     a ticker, but not on the watchlist
+    ├── SessionError
+    │   ├── NotASessionError       a Saturday, a holiday, not a date
+    │   └── SessionNotClosedError  a session whose prices are not final yet
+    ├── SourceError
+    │   ├── SourceUnavailableError time-out, 429, 5xx, garbage: worth another try
+    │   ├── NoPricesError          no such ticker, or nothing up to that session: not worth another try
+    │   └── MalformedPricesError   an answer that can't be read as prices: not worth another try
+    ├── DataError
+    │   ├── BadPricesError         prices that can't be repaired with certainty
+    │   ├── SchemaError            a table without the columns, types or ranges it must have
+    │   └── InsufficientHistoryError  too few sessions for what was asked
+    ├── ModelExpiredError          no model or evaluation within the last ten sessions
+    └── ArtefactError
+        ├── MissingArtefactError   never materialised, or deleted
+        └── DamagedArtefactError   not the bytes that were written
+"""
+
+
+class StockAssetsError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class SettingsError(StockAssetsError):
+    """A setting, the watchlist or a command's argument is wrong."""
+
+
+class InvalidTickerError(SettingsError):
+    """A text that can't be a ticker."""
+
+
+class UnknownTickerError(SettingsError):
+    """A well-formed ticker that is not on the watchlist."""
+
+
+class SessionError(StockAssetsError):
+    """A date that can't be worked on."""
+
+
+class NotASessionError(SessionError):
+    """A date on which the exchange does not open."""
+
+
+class SessionNotClosedError(SessionError):
+    """A session whose prices are not final yet."""
+
+
+class SourceError(StockAssetsError):
+    """A price source did not give usable prices."""
+
+
+class SourceUnavailableError(SourceError):
+    """A passing fault of the source: the only error that is worth a retry."""
+
+
+class NoPricesError(SourceError):
+    """The source knows no such ticker, or has nothing up to the session asked for."""
+
+
+class MalformedPricesError(SourceError):
+    """The source answered, but not with something that can be read as prices."""
+
+
+class DataError(StockAssetsError):
+    """Data that must not travel further down the graph."""
+
+
+class BadPricesError(DataError):
+    """Prices that can't be repaired with certainty."""
+
+
+class SchemaError(DataError):
+    """A table without the columns, types or ranges it must have."""
+
+
+class InsufficientHistoryError(DataError):
+    """Too few sessions for what was asked."""
+
+
+class ModelExpiredError(StockAssetsError):
+    """No model or evaluation within the last ten sessions."""
+
+
+class ArtefactError(StockAssetsError):
+    """A stored artefact can't be used."""
+
+
+class MissingArtefactError(ArtefactError):
+    """An artefact that was never materialised, or was deleted."""
+
+
+class DamagedArtefactError(ArtefactError):
+    """An artefact whose bytes are not those that were written."""
