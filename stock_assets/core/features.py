@@ -3,8 +3,9 @@
 Two rules hold for every column:
 
 - **Point in time.** The value of a session is made of that row and earlier ones only, to the last bit. Windows are
-  therefore summed here in a fixed order and not with `pandas.rolling`, whose running state lets an outlier that left
-  the window long ago change the last bits.
+  therefore folded here in a fixed order and not with `pandas.rolling`: before pandas 3, its skew and kurt centre the
+  whole column first, so that later rows change earlier values (by up to 1e-5), and in any release an outlier that
+  left the window long ago stays in the last digits.
 - **Free of scale.** Multiplying all prices, or all volumes, by a constant changes nothing: a later split or dividend
   rescales the whole past of a snapshot. Prices are read through the growth of one unit of money since the first row,
   never as adjusted closes, because the latter move with every later dividend.
@@ -210,28 +211,29 @@ def build_features(clean: pd.DataFrame, *, ticker: str, as_of: datetime.date, ho
         raise InsufficientHistoryError(
             f"{ticker} {as_of}: {len(clean)} bars are too few for features; expected at least {WARM_UP + 1}"
         )
-    index = pd.DatetimeIndex(clean.index)
-    if index[-1] != pd.Timestamp(as_of):
+    last = clean.index[-1]
+    if last != pd.Timestamp(as_of):
         raise BadPricesError(
-            f"{ticker} {as_of}: the clean prices end on {index[-1]:%Y-%m-%d}; expected their last row to be {as_of}"
+            f"{ticker} {as_of}: the clean prices end on {last:%Y-%m-%d}; expected their last row to be {as_of}"
         )
     table = compute_features(clean)
     table["close"] = clean["close"]
     table["volatility"] = table[f"volatility_{VOLATILITY_WINDOW}"]
     table = table.assign(**compute_targets(clean, horizon=horizon))
-    complete = table[feature_columns()].notna().all(axis="columns")
-    if not complete.iloc[-1]:
-        missing = [name for name in feature_columns() if pd.isna(table[name].iloc[-1])]
+    missing = [name for name in feature_columns() if not np.isfinite(table[name].to_numpy()[-1])]
+    if missing:
         raise InsufficientHistoryError(
             f"{ticker} {as_of}: {len(clean)} bars leave {', '.join(missing)} without a value on the last session; "
             f"expected at least {WARM_UP + 1} complete bars"
         )
-    if table["volatility"].iloc[-1] == 0:
+    volatility = table["volatility"].to_numpy()
+    if volatility[-1] == 0:
         raise BadPricesError(
             f"{ticker} {as_of}: the last {VOLATILITY_WINDOW} returns are all {table['return_1'].iloc[-1]:g}; "
             "expected a price that moves"
         )
-    return schemas.validate(table[complete & (table["volatility"] > 0)], SCHEMA, ticker=ticker, as_of=as_of)
+    complete = np.isfinite(table[feature_columns()].to_numpy()).all(axis=1)
+    return schemas.validate(table.loc[complete & (volatility > 0)], SCHEMA, ticker=ticker, as_of=as_of)
 
 
 def compute_features(clean: pd.DataFrame) -> pd.DataFrame:
@@ -240,7 +242,7 @@ def compute_features(clean: pd.DataFrame) -> pd.DataFrame:
     columns: dict[str, Floats] = {}
     for compute in _FAMILIES:
         columns |= compute(bars)
-    return pd.DataFrame(columns, index=clean.index)[feature_columns()]
+    return pd.DataFrame({name: columns[name] for name in FEATURES}, index=clean.index)
 
 
 def compute_targets(clean: pd.DataFrame, *, horizon: int) -> pd.DataFrame:
@@ -268,7 +270,7 @@ def compute_targets(clean: pd.DataFrame, *, horizon: int) -> pd.DataFrame:
 
 
 def _windowed(step: Callable[[Floats, Floats], Floats], values: Floats, window: int) -> Floats:
-    # Folding shifted copies adds the same numbers in the same order whatever the length of the array, which numpy's
+    # Folding shifted slices takes the same numbers in the same order whatever the length of the array, which numpy's
     # own reductions over a sliding view do not promise.
     out = np.full(len(values), np.nan)
     count = len(values) - window + 1
@@ -360,7 +362,9 @@ def growth_of_one(total_return: Floats) -> Floats:
 
     The return of the first row is not known and not used.
     """
-    return np.cumprod(np.concatenate([[1.0], 1.0 + total_return[1:]]))
+    factors = 1.0 + total_return
+    factors[:1] = 1.0
+    return factors.cumprod(dtype=np.float64)
 
 
 def relative_strength(prices: Floats, window: int) -> Floats:
@@ -432,9 +436,9 @@ def sessions_since(flags: NDArray[np.bool_], cap: int) -> Floats:
     The cap also stands for "never": a table that starts later than the last event then gives the same value as one
     that starts earlier, once `cap` rows have passed.
     """
-    rows = np.arange(len(flags))
+    rows = np.arange(len(flags), dtype=np.float64)
     last = np.maximum.accumulate(np.where(flags, rows, -cap))
-    return np.minimum(rows - last, cap).astype(np.float64)
+    return np.minimum(rows - last, cap)
 
 
 def turn_of_month(index: pd.DatetimeIndex) -> Floats:
@@ -452,7 +456,8 @@ def turn_of_month(index: pd.DatetimeIndex) -> Floats:
 
 def _calendar(index: pd.DatetimeIndex, sessions_ahead: int) -> pd.DatetimeIndex:
     """Sessions from the start of the index's first month to `sessions_ahead` sessions past its end."""
-    first, last = index[0].date().replace(day=1), index[-1].date()
+    dates = index.to_numpy()
+    first, last = pd.Timestamp(dates[0]).date().replace(day=1), pd.Timestamp(dates[-1]).date()
     # The longest closure since 1960 (2001-09-11 to 09-16) is shorter than a week: 7 dates a session suffice.
     ahead = last + datetime.timedelta(days=7 + 7 * sessions_ahead)
     return sessions.sessions_between(first, ahead)
@@ -572,7 +577,7 @@ def _calendar_columns(bars: _Bars) -> dict[str, Floats]:
         "month_sin": np.sin(angle),
         "month_cos": np.cos(angle),
         "turn_of_month": turn_of_month(index),
-        "nights_to_next_session": ((following - index).days).to_numpy().astype(np.float64),
+        "nights_to_next_session": (following.to_numpy() - index.to_numpy()) / np.timedelta64(1, "D"),
     }
 
 
