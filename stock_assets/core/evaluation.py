@@ -1,0 +1,407 @@
+"""What the out-of-sample forecasts are worth: scores beside naive baselines on the same rows, a strategy after costs,
+the width of honest intervals, and a verdict. The statistics themselves live in inference, the forecasts in backtesting.
+"""
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stock_assets.core import inference, metrics
+from stock_assets.core.errors import InsufficientHistoryError, SchemaError
+
+LEVEL = 0.05
+"""Chance, at most, of claiming skill where there is none."""
+
+MIN_FORECASTS = 60
+"""Fewer forecasts say nothing: at 60, accuracy is known to about 13 points."""
+
+INTERVAL_LEVEL = 0.9
+COST_BPS = 5.0
+SUSPICIOUS_ACCURACY = 0.56
+SUSPICIOUS_R2 = 0.01
+SESSIONS_PER_YEAR = 252
+
+_SEED = 20200102
+# A probability of exactly 0 or 1 that proves wrong would cost infinitely much.
+_PROBABILITY_FLOOR = 1e-6
+
+
+def evaluate(
+    backtest: pd.DataFrame,
+    *,
+    ticker: str,
+    as_of: datetime.date,
+    source: str,
+    horizon: int = 1,
+    cost_bps: float = COST_BPS,
+    interval_level: float = INTERVAL_LEVEL,
+) -> dict[str, Any]:
+    """The `evaluation` of a walk-forward, a dict that JSON can hold: never NaN, but None with an entry in `reasons`.
+
+    Every naive forecast is scored on the very rows the model is scored on and knows no more than the model knew:
+    majority = the more frequent direction so far, `up_share` = its frequency so far, mean = the mean return so far,
+    zero = no change, naive close = the last close.
+
+    - `classification`: the model says "up" above a probability of 0.5. `accuracy_ci95` is a block bootstrap interval;
+      `p_value` a one-sided Diebold-Mariano test that the model is right more often than the majority call. Rows of the
+      confusion matrix are what happened (down, up), columns what was said.
+    - `regression`: `rmse`, `mae` (currency) and `mape` (fraction) are those of the predicted close,
+      close * (1 + expected_return); `r2_oos` = 1 - SSE / SSE of the mean, `r2_oos_zero` the same against zero, on
+      returns; `dm_statistic` and `dm_p_value` compare squared return errors with the better of the two naive returns.
+    - `backtest`: long while the probability is above 0.5, else in cash at no interest, entered at the close of the
+      forecast; costs of `cost_bps` per unit traded; turnover in units of capital a year. With a horizon above one only
+      every horizon-th forecast is traded, so that holdings do not overlap. `deflated_sharpe` is the probability that
+      the Sharpe ratio is above zero (one trial). `buy_and_hold` buys once and pays the same costs.
+    - `interval`: conformal. Scores are |realised - expected return| / volatility; `scaled_quantile` is to be multiplied
+      by the volatility of the day of a forecast; `coverage` is the share of forecasts that stayed inside the interval
+      which earlier scores gave, `n` how many were judged.
+    - `verdict`: see `judge`. `suspicious`: scores too good for daily prices, `suspicious_reason` says which.
+
+    Args:
+        backtest: The `backtest` table.
+        ticker: For the result and messages.
+        as_of: Session after whose close this is done.
+        source: Where the prices came from.
+        horizon: Sessions from forecast to target.
+        cost_bps: Cost of trading one unit of capital, in hundredths of a percent.
+        interval_level: Nominal coverage of the intervals.
+
+    Raises:
+        InsufficientHistoryError: Fewer than `MIN_FORECASTS` forecasts (times the horizon).
+        SchemaError: A forecast whose target lies after `as_of`.
+    """
+    needed = MIN_FORECASTS * horizon
+    if len(backtest) < needed:
+        raise InsufficientHistoryError(
+            f"{ticker} {as_of}: the backtest has {len(backtest)} forecasts; expected at least {needed} to judge them"
+        )
+    if (last := backtest["target_session"].max()) > pd.Timestamp(as_of):
+        raise SchemaError(
+            f"{ticker} {as_of}: the backtest knows the close of {last:%Y-%m-%d}; expected none after {as_of}"
+        )
+    classification = _classification(backtest, horizon)
+    regression = _regression(backtest, horizon)
+    suspicious = suspicion(classification["accuracy"], regression["r2_oos"])
+    result: dict[str, Any] = {
+        "ticker": ticker,
+        "as_of": as_of.isoformat(),
+        "source": source,
+        "horizon_sessions": horizon,
+        "n_forecasts": len(backtest),
+        "first_forecast": f"{backtest.index[0]:%Y-%m-%d}",
+        "last_forecast": f"{backtest.index[-1]:%Y-%m-%d}",
+        "classification": classification,
+        "regression": regression,
+        "backtest": _strategy(backtest, horizon, cost_bps),
+        "interval": _interval(backtest, horizon, interval_level),
+        "by_year": _by_year(backtest),
+        "verdict": judge(backtest, horizon=horizon, suspicious=suspicious),
+        "suspicious": suspicious is not None,
+        "suspicious_reason": suspicious,
+    }
+    result["reasons"] = _reasons(result)
+    return result
+
+
+# --- The losses a forecast is compared by. Each gives (model, naive), one number a row. ---
+
+
+def direction_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """1 where the call of the direction was wrong, else 0; naive: the more frequent direction in training."""
+    up = backtest["realised_up"].to_numpy(dtype=bool)
+    said_up = backtest["probability_up"].to_numpy() > 0.5
+    majority_up = backtest["up_share"].to_numpy() > 0.5
+    return (said_up != up).astype("float64"), (majority_up != up).astype("float64")
+
+
+def brier_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Squared error of the probability; naive: the share of rises in training."""
+    up = backtest["realised_up"].to_numpy(dtype="float64")
+    return (backtest["probability_up"].to_numpy() - up) ** 2, (backtest["up_share"].to_numpy() - up) ** 2
+
+
+def log_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """-ln of the probability given to what happened, probabilities kept within [1e-6, 1 - 1e-6]; naive as for Brier."""
+    up = backtest["realised_up"].to_numpy(dtype=bool)
+
+    def loss(probability: np.ndarray) -> np.ndarray:
+        kept = probability.clip(_PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR)
+        return -np.log(np.where(up, kept, 1 - kept))
+
+    return loss(backtest["probability_up"].to_numpy()), loss(backtest["up_share"].to_numpy())
+
+
+def return_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, str]:
+    """Squared error of the return; naive: zero or the mean in training, whichever did better on these rows, and which.
+
+    Choosing the better one afterwards favours the naive side.
+    """
+    realised = backtest["realised_return"].to_numpy()
+    model = (realised - backtest["expected_return"].to_numpy()) ** 2
+    zero = realised**2
+    mean = (realised - backtest["mean_return"].to_numpy()) ** 2
+    return (model, mean, "mean_return") if mean.mean() < zero.mean() else (model, zero, "zero")
+
+
+# --- Sections of the evaluation ---
+
+
+def _classification(backtest: pd.DataFrame, horizon: int) -> dict[str, Any]:
+    up = backtest["realised_up"].to_numpy(dtype=bool)
+    probability_up = backtest["probability_up"].to_numpy()
+    said_up = probability_up > 0.5
+    wrong, majority_wrong = direction_losses(backtest)
+    brier, brier_naive = brier_losses(backtest)
+    log_loss, log_loss_naive = log_losses(backtest)
+    confusion = [[int((~up & ~said_up).sum()), int((~up & said_up).sum())]]
+    confusion.append([int((up & ~said_up).sum()), int((up & said_up).sum())])
+    both = 0 < up.sum() < len(up)
+    low, high = inference.bootstrap_mean_interval(1 - wrong, level=0.95, seed=_SEED)
+    return {
+        "accuracy": float(1 - wrong.mean()),
+        "accuracy_ci95": [low, high],
+        "balanced_accuracy": float(((~said_up)[~up].mean() + said_up[up].mean()) / 2) if both else None,
+        "roc_auc": roc_auc(probability_up, up) if both else None,
+        "brier": float(brier.mean()),
+        "log_loss": float(log_loss.mean()),
+        "majority_accuracy": float(1 - majority_wrong.mean()),
+        "brier_naive": float(brier_naive.mean()),
+        "log_loss_naive": float(log_loss_naive.mean()),
+        "p_value": inference.diebold_mariano(wrong, majority_wrong, horizon=horizon).p_value,
+        "confusion_matrix": confusion,
+        "said_up_share": float(said_up.mean()),
+        "realised_up_share": float(up.mean()),
+    }
+
+
+def roc_auc(scores: np.ndarray, up: np.ndarray) -> float:
+    """Chance that a rise got a higher score than a fall, ties counting half (Mann-Whitney). Needs both to occur."""
+    ranks = pd.Series(scores).rank().to_numpy()
+    n_up = int(up.sum())
+    n_down = len(up) - n_up
+    return float((ranks[up].sum() - n_up * (n_up + 1) / 2) / (n_up * n_down))
+
+
+def _regression(backtest: pd.DataFrame, horizon: int) -> dict[str, Any]:
+    close = backtest["close"].to_numpy()
+    realised_close = backtest["realised_close"].to_numpy()
+    error = close * (1 + backtest["expected_return"].to_numpy()) - realised_close
+    naive_error = close - realised_close
+    realised = backtest["realised_return"].to_numpy()
+    squared = (realised - backtest["expected_return"].to_numpy()) ** 2
+    squared_mean = (realised - backtest["mean_return"].to_numpy()) ** 2
+    model, naive, naive_name = return_losses(backtest)
+    test = inference.diebold_mariano(model, naive, horizon=horizon)
+    return {
+        "rmse": _rms(error),
+        "mae": float(np.abs(error).mean()),
+        "mape": float((np.abs(error) / realised_close).mean()),
+        "rmse_naive": _rms(naive_error),
+        "mae_naive": float(np.abs(naive_error).mean()),
+        "mape_naive": float((np.abs(naive_error) / realised_close).mean()),
+        "r2_oos": _r2(squared, squared_mean),
+        "r2_oos_zero": _r2(squared, realised**2),
+        "rmse_return": float(np.sqrt(squared.mean())),
+        "rmse_return_zero": _rms(realised),
+        "rmse_return_mean": float(np.sqrt(squared_mean.mean())),
+        "dm_statistic": test.statistic,
+        "dm_p_value": test.p_value,
+        "dm_against": naive_name,
+    }
+
+
+def _rms(errors: np.ndarray) -> float:
+    return float(np.sqrt((errors**2).mean()))
+
+
+def _r2(squared: np.ndarray, naive_squared: np.ndarray) -> float | None:
+    total = naive_squared.sum()
+    return float(1 - squared.sum() / total) if total > 0 else None
+
+
+def _strategy(backtest: pd.DataFrame, horizon: int, cost_bps: float) -> dict[str, Any]:
+    traded = backtest.iloc[::horizon]
+    realised = traded["realised_return"]
+    position = (traded["probability_up"] > 0.5).astype("float64")
+    periods_per_year = SESSIONS_PER_YEAR / horizon
+    result = _performance(position, realised, cost_bps, periods_per_year)
+    result["buy_and_hold"] = _performance(position * 0 + 1, realised, cost_bps, periods_per_year)
+    return result
+
+
+def strategy_returns(position: pd.Series, realised: pd.Series, cost_bps: float) -> pd.Series:
+    """Return per period: position * realised - cost * |change of position|, starting from cash; the exit is not
+    charged.
+
+    `position` is decided at the close from which `realised` starts, as a share of capital.
+    """
+    return position * realised - position.diff().fillna(position.iloc[0]).abs() * (cost_bps / 10_000)
+
+
+def _performance(position: pd.Series, realised: pd.Series, cost_bps: float, periods_per_year: float) -> dict[str, Any]:
+    returns = strategy_returns(position, realised, cost_bps)
+    traded = float(position.diff().fillna(position.iloc[0]).abs().mean())
+    return {
+        "annual_return": _finite(metrics.annual_return(returns, periods_per_year)),
+        "annual_volatility": _finite(metrics.annual_volatility(returns, periods_per_year)),
+        "sharpe": _finite(metrics.sharpe_ratio(returns, periods_per_year)),
+        "deflated_sharpe": inference.deflated_sharpe(returns.to_numpy()),
+        "max_drawdown": _finite(metrics.max_drawdown(returns)),
+        "turnover": traded * periods_per_year,
+        "cost_bps": float(cost_bps),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None
+
+
+def interval_scores(backtest: pd.DataFrame) -> np.ndarray:
+    """|realised_return - expected_return| / volatility: by how many of its volatilities each forecast missed."""
+    missed = (backtest["realised_return"] - backtest["expected_return"]).abs()
+    return (missed / backtest["volatility"]).to_numpy(dtype="float64")
+
+
+def _interval(backtest: pd.DataFrame, horizon: int, level: float) -> dict[str, Any]:
+    scores = interval_scores(backtest)
+    coverage, n = inference.sequential_coverage(scores.tolist(), level=level, horizon=horizon)
+    return {
+        "level": level,
+        "scaled_quantile": inference.conformal_quantile(scores.tolist(), level),
+        "coverage": coverage,
+        "n": n,
+    }
+
+
+def _by_year(backtest: pd.DataFrame) -> list[dict[str, Any]]:
+    years = []
+    for year, rows in backtest.groupby(pd.DatetimeIndex(backtest.index).year):
+        wrong, majority_wrong = direction_losses(rows)
+        brier, brier_naive = brier_losses(rows)
+        years.append(
+            {
+                "year": int(str(year)),
+                "n": len(rows),
+                "accuracy": float(1 - wrong.mean()),
+                "majority_accuracy": float(1 - majority_wrong.mean()),
+                "brier": float(brier.mean()),
+                "brier_naive": float(brier_naive.mean()),
+            }
+        )
+    return years
+
+
+# --- The verdict ---
+
+
+def judge(backtest: pd.DataFrame, *, horizon: int = 1, suspicious: str | None = None) -> dict[str, Any]:
+    """Is the model better than naive? A claim that is false in at most `LEVEL` of the cases where there is no skill.
+
+    Two claims are tested, each by a one-sided Diebold-Mariano test with small-sample correction:
+    the probabilities beat the share of rises so far (Brier score), and the expected returns beat the better of zero and
+    the mean so far (squared error). Both are proper scores of what the model actually says; accuracy, which throws away
+    how sure the model was, is reported but decides nothing. `beats_naive` is true when either p value, after Holm's
+    correction for having asked twice, is at most `LEVEL`.
+
+    Returns:
+        beats_naive, text (one sentence or two for people), test (level, p_value: the smaller corrected one, and
+        per claim: name, loss, against, statistic, p_value, p_value_holm, better).
+    """
+    brier, brier_naive = brier_losses(backtest)
+    squared, squared_naive, naive_name = return_losses(backtest)
+    direction = inference.diebold_mariano(brier, brier_naive, horizon=horizon)
+    returns = inference.diebold_mariano(squared, squared_naive, horizon=horizon)
+    corrected = inference.holm([direction.p_value, returns.p_value])
+    claims = [
+        {
+            "name": name,
+            "loss": loss,
+            "against": against,
+            "statistic": test.statistic,
+            "p_value": test.p_value,
+            "p_value_holm": p_value,
+            "better": p_value <= LEVEL,
+        }
+        for name, loss, against, test, p_value in (
+            ("direction", "brier", "up_share", direction, corrected[0]),
+            ("return", "squared_error", naive_name, returns, corrected[1]),
+        )
+    ]
+    better = [str(claim["name"]) for claim in claims if claim["better"]]
+    wrong, majority_wrong = direction_losses(backtest)
+    text = (
+        f"Over {len(backtest):,} sessions the model called the direction right {1 - wrong.mean():.1%} of the time "
+        f"(always saying the more frequent direction: {1 - majority_wrong.mean():.1%}); {_conclusion(better)}."
+    )
+    if suspicious:
+        text += f" Too good to be true: {suspicious}."
+    return {
+        "beats_naive": bool(better),
+        "text": text,
+        "test": {
+            "name": "one-sided Diebold-Mariano (Harvey-Leybourne-Newbold), Holm-corrected over two claims",
+            "level": LEVEL,
+            "p_value": min(corrected),
+            "claims": claims,
+        },
+    }
+
+
+def _conclusion(better: list[str]) -> str:
+    match better:
+        case []:
+            return "that is no better than naive"
+        case ["direction"]:
+            return "its probabilities are better than naive by more than luck explains, its expected returns are not"
+        case ["return"]:
+            return "its expected returns are better than naive by more than luck explains, its probabilities are not"
+        case _:
+            return "its probabilities and its expected returns are better than naive by more than luck explains"
+
+
+def suspicion(accuracy: float, r2_oos: float | None) -> str | None:
+    """Why scores are too good for daily prices, or None. Such a result is a leak of the future until proven otherwise.
+
+    Daily direction out of sample is called right 51 to 52 % of the time at best, and the best *monthly* out-of-sample
+    R2 of single stocks is about 0.4 % (Gu, Kelly & Xiu 2020, Review of Financial Studies 33).
+    """
+    found = []
+    if accuracy > SUSPICIOUS_ACCURACY:
+        found.append(f"an accuracy of {accuracy:.1%} is above {SUSPICIOUS_ACCURACY:.0%}")
+    if r2_oos is not None and r2_oos > SUSPICIOUS_R2:
+        found.append(f"an out-of-sample R2 of {r2_oos:.2%} is above {SUSPICIOUS_R2:.0%}")
+    return f"{' and '.join(found)}, a leak of the future until proven otherwise" if found else None
+
+
+_WHY_NONE: dict[str, str] = {
+    "classification.balanced_accuracy": "only one direction occurred",
+    "classification.roc_auc": "only one direction occurred",
+    "regression.r2_oos": "the prevailing mean was never wrong",
+    "regression.r2_oos_zero": "no price ever moved",
+    "regression.dm_statistic": "the differences of the losses have no spread",
+    "interval.scaled_quantile": "too few forecasts for this level",
+    "interval.coverage": "too few forecasts to judge any interval after the warm-up",
+}
+
+
+def _reasons(result: dict[str, Any]) -> dict[str, str]:
+    """Path of each None -> why, for the sections with numbers."""
+    reasons: dict[str, str] = {}
+
+    def visit(section: dict[str, Any], path: str, why: Callable[[str], str]) -> None:
+        for key, value in section.items():
+            if isinstance(value, dict):
+                visit(value, f"{path}.{key}", why)
+            elif value is None:
+                reasons[f"{path}.{key}"] = why(f"{path}.{key}")
+
+    for name in ("classification", "regression", "interval"):
+        visit(result[name], name, _WHY_NONE.__getitem__)
+    visit(result["backtest"], "backtest", lambda _: "the returns never changed: no position was ever taken")
+    for claim in result["verdict"]["test"]["claims"]:
+        if claim["statistic"] is None:
+            reasons[f"verdict.test.claims.{claim['name']}.statistic"] = _WHY_NONE["regression.dm_statistic"]
+    return reasons
