@@ -456,8 +456,8 @@ def turn_of_month(index: pd.DatetimeIndex) -> Floats:
 
 def _calendar(index: pd.DatetimeIndex, sessions_ahead: int) -> pd.DatetimeIndex:
     """Sessions from the start of the index's first month to `sessions_ahead` sessions past its end."""
-    dates = index.to_numpy()
-    first, last = pd.Timestamp(dates[0]).date().replace(day=1), pd.Timestamp(dates[-1]).date()
+    dates = index.to_numpy().astype("datetime64[D]")
+    first, last = dates[0].item().replace(day=1), dates[-1].item()
     # The longest closure since 1960 (2001-09-11 to 09-16) is shorter than a week: 7 dates a session suffice.
     ahead = last + datetime.timedelta(days=7 + 7 * sessions_ahead)
     return sessions.sessions_between(first, ahead)
