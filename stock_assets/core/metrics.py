@@ -44,16 +44,19 @@ def wealth(returns: ArrayLike) -> Floats:
 def annual_return(returns: ArrayLike, periods_per_year: float = SESSIONS_PER_YEAR) -> float:
     """Geometric mean return, as a fraction per year.
 
-    Formula: (product of (1 + r)) ** (periods_per_year / n) - 1. NaN without returns. Of a few sessions it is a wild number: the
-    return over the period itself then says more. Reference: CFA Institute, GIPS standards (which forbid it below one
-    year of returns).
+    Formula: (product of (1 + r)) ** (periods_per_year / n) - 1. NaN without returns, after a loss of more than
+    everything, and beyond the largest float. Of a few sessions it is a wild number: the return over the period itself
+    says more. Reference: CFA Institute, GIPS standards 2020 (they forbid it below one year of returns).
     """
     values = _array(returns)
     if not len(values):
         return math.nan
-    growth = float(wealth(values)[-1])
-    # Below zero money is owed and no rate of growth leads there: a root would be complex.
-    return growth ** (periods_per_year / len(values)) - 1 if growth >= 0 else math.nan
+    growth = wealth(values)[-1]
+    if not growth >= 0:
+        return math.nan
+    with np.errstate(over="ignore"):
+        annual = growth ** (periods_per_year / len(values)) - 1
+    return float(annual) if np.isfinite(annual) else math.nan
 
 
 def _deviation(values: Floats) -> float:
@@ -75,8 +78,8 @@ def annual_volatility(returns: ArrayLike, periods_per_year: float = SESSIONS_PER
 def sharpe_ratio(returns: ArrayLike, periods_per_year: float = SESSIONS_PER_YEAR) -> float:
     """Annualised reward for variability at a risk-free rate of zero, a bare number.
 
-    Formula: mean(r) / std(r, n - 1) * sqrt(periods_per_year). NaN below two returns and when all returns are the same. For
-    comparing strategies tried on the same data, deflate it first (see evaluation).
+    Formula: mean(r) / std(r, n - 1) * sqrt(periods_per_year). NaN below two returns and when all are the same. Not
+    for choosing among strategies tried on the same data unless deflated first (see evaluation).
     Reference: Sharpe (1994), Journal of Portfolio Management 21.
     """
     values = _array(returns)
@@ -86,8 +89,8 @@ def sharpe_ratio(returns: ArrayLike, periods_per_year: float = SESSIONS_PER_YEAR
 def sortino_ratio(returns: ArrayLike, periods_per_year: float = SESSIONS_PER_YEAR) -> float:
     """Annualised reward for downside variability with zero as the return required, a bare number.
 
-    Formula: mean(r) / sqrt(mean(min(r, 0)**2)) * sqrt(periods_per_year); the lower mean is over all returns, not the negative
-    ones only. NaN without returns and when none is negative.
+    Formula: mean(r) / sqrt(mean(min(r, 0)**2)) * sqrt(periods_per_year); the lower mean is over all returns, not the
+    negative ones only. NaN without returns and when none is negative.
     Reference: Sortino & Price (1994), Journal of Investing 3.
     """
     values = _array(returns)
@@ -232,8 +235,8 @@ def price_metrics(clean: pd.DataFrame, *, ticker: str, as_of: datetime.date, sou
         "dividends_12m": _number(dividends),
         "dividend_yield_12m": _number(dividends / closes[-1]),
         "average_volume_20": _number(_mean(_last(volumes, VOLUME_SPAN))),
-        "n_splits": int((clean["split_ratio"] != 1).sum()),
-        "n_repaired_rows": int((clean["repairs"] != "").sum()),
+        "n_splits": int(np.count_nonzero(clean["split_ratio"].to_numpy() != 1)),
+        "n_repaired_rows": int(np.count_nonzero(clean["repairs"].to_numpy() != "")),
     }
 
 
