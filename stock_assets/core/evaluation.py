@@ -22,7 +22,6 @@ INTERVAL_LEVEL = 0.9
 COST_BPS = 5.0
 SUSPICIOUS_ACCURACY = 0.56
 SUSPICIOUS_R2 = 0.01
-SESSIONS_PER_YEAR = 252
 
 _SEED = 20200102
 # A probability of exactly 0 or 1 that proves wrong would cost infinitely much.
@@ -226,9 +225,8 @@ def _strategy(backtest: pd.DataFrame, horizon: int, cost_bps: float) -> dict[str
     traded = backtest.iloc[::horizon]
     realised = traded["realised_return"]
     position = (traded["probability_up"] > 0.5).astype("float64")
-    periods_per_year = SESSIONS_PER_YEAR / horizon
-    result = _performance(position, realised, cost_bps, periods_per_year)
-    result["buy_and_hold"] = _performance(position * 0 + 1, realised, cost_bps, periods_per_year)
+    result = _performance(position, realised, cost_bps, horizon)
+    result["buy_and_hold"] = _performance(position * 0 + 1, realised, cost_bps, horizon)
     return result
 
 
@@ -238,25 +236,29 @@ def strategy_returns(position: pd.Series, realised: pd.Series, cost_bps: float) 
 
     `position` is decided at the close from which `realised` starts, as a share of capital.
     """
-    return position * realised - position.diff().fillna(position.iloc[0]).abs() * (cost_bps / 10_000)
+    return position * realised - _traded(position) * (cost_bps / 10_000)
 
 
-def _performance(position: pd.Series, realised: pd.Series, cost_bps: float, periods_per_year: float) -> dict[str, Any]:
+def _traded(position: pd.Series) -> pd.Series:
+    return position.diff().fillna(position.iloc[0]).abs()
+
+
+def _performance(position: pd.Series, realised: pd.Series, cost_bps: float, horizon: int) -> dict[str, Any]:
     returns = strategy_returns(position, realised, cost_bps)
-    traded = float(position.diff().fillna(position.iloc[0]).abs().mean())
+    # The metrics take each return for that of one session; a period of `horizon` sessions occurs 252 / horizon times.
     return {
-        "annual_return": _finite(metrics.annual_return(returns, periods_per_year)),
-        "annual_volatility": _finite(metrics.annual_volatility(returns, periods_per_year)),
-        "sharpe": _finite(metrics.sharpe_ratio(returns, periods_per_year)),
+        "annual_return": _finite((1 + metrics.annual_return(returns)) ** (1 / horizon) - 1),
+        "annual_volatility": _finite(metrics.annual_volatility(returns) / horizon**0.5),
+        "sharpe": _finite(metrics.sharpe_ratio(returns) / horizon**0.5),
         "deflated_sharpe": inference.deflated_sharpe(returns.to_numpy()),
         "max_drawdown": _finite(metrics.max_drawdown(returns)),
-        "turnover": traded * periods_per_year,
+        "turnover": float(_traded(position).mean()) * metrics.SESSIONS_PER_YEAR / horizon,
         "cost_bps": float(cost_bps),
     }
 
 
-def _finite(value: float | None) -> float | None:
-    return float(value) if value is not None and np.isfinite(value) else None
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def interval_scores(backtest: pd.DataFrame) -> np.ndarray:

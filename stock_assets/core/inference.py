@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stock_assets.core import metrics
+
 _NORMAL = statistics.NormalDist()
 EULER_GAMMA = 0.5772156649015329
 
@@ -152,7 +154,7 @@ def deflated_sharpe(returns: np.ndarray, *, n_trials: int = 1, variance_of_trial
     """Probability that a strategy's Sharpe ratio is more than the luck of having tried `n_trials` strategies.
 
     `probabilistic_sharpe` of the simple returns per period, shape (n,), against `expected_maximum_sharpe`. Above 0.95
-    is the usual bar. With one trial it is the probabilistic Sharpe ratio against zero. None when fewer than two
+    is the usual bar. With one trial it is the probabilistic Sharpe ratio against zero. None when fewer than four
     returns are given or all are the same.
 
     Args:
@@ -161,16 +163,14 @@ def deflated_sharpe(returns: np.ndarray, *, n_trials: int = 1, variance_of_trial
         variance_of_trials: Variance of their Sharpe ratios per period.
     """
     returns = np.asarray(returns, dtype="float64")
-    if len(returns) < 2 or np.ptp(returns) == 0:
+    if len(returns) < 4 or np.ptp(returns) == 0:
         return None
-    centred = returns - returns.mean()
-    variance = float((centred**2).mean())
     return probabilistic_sharpe(
-        sharpe=float(returns.mean() / returns.std(ddof=1)),
+        sharpe=metrics.sharpe_ratio(returns) / math.sqrt(metrics.SESSIONS_PER_YEAR),
         benchmark=expected_maximum_sharpe(n_trials, variance_of_trials),
         n=len(returns),
-        skew=float((centred**3).mean() / variance**1.5),
-        kurtosis=float((centred**4).mean() / variance**2),
+        skew=metrics.skewness(returns),
+        kurtosis=metrics.excess_kurtosis(returns) + 3,
     )
 
 

@@ -1,0 +1,249 @@
+"""The command line: reads the words, calls, shows. Exit code 0: done; 1: failed, with one clear line; 2: wrong usage.
+
+Nothing is computed here, and heavy imports wait until a command needs them.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from stock_assets import watchlist as watchlists
+from stock_assets.core.errors import SessionError, SettingsError, StockAssetsError
+from stock_assets.settings import SOURCES, Settings
+
+_out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of `stock-assets`."""
+    try:
+        code = commands.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        _err.print("stopped; what was finished is stored")
+        code = 130
+    except StockAssetsError as error:
+        _tell(error)
+        code = _exit_code(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _exit_code(error: StockAssetsError) -> int:
+    return 2 if isinstance(error, SettingsError | SessionError) else 1
+
+
+def _tell(error: StockAssetsError) -> None:
+    _err.print(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}")
+    _log_trace(error)
+
+
+def _log_trace(error: StockAssetsError) -> None:
+    """The full trace, for whoever has to look closer, in `logs/stock-assets.log`."""
+    try:
+        folder = Settings.from_environment().log_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(folder / "stock-assets.log", encoding="utf-8")
+    except (SettingsError, OSError) as no_log:
+        _err.print(f"(no log file: {escape(str(no_log))})", style="dim")
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
+    logger = logging.Logger("stock_assets.cli")
+    logger.addHandler(handler)
+    logger.error("%s", " ".join(sys.argv[1:]), exc_info=error)
+    handler.close()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="stock-assets")
+def commands() -> None:
+    """A Dagster asset graph for stocks: prices in, an honest forecast and report out."""
+
+
+@commands.command()
+@click.argument("tickers", nargs=-1, metavar="[TICKER ...]")
+@click.option("--as-of", metavar="DATE", help="Session to work on, YYYY-MM-DD.  [default: the last closed one]")
+@click.option(
+    "--source",
+    type=click.Choice(["auto", *SOURCES]),
+    help="Where prices come from; auto: Yahoo if it answers, else simulated.  [default: STOCK_ASSETS_SOURCE or auto]",
+)
+@click.option("--force", is_flag=True, help="Compute everything again, even what is there and whole.")
+def run(tickers: tuple[str, ...], as_of: str | None, source: str | None, force: bool) -> None:
+    """Materialise the whole graph for TICKERs (default: the watchlist), from prices to report."""
+    settings = Settings.from_environment()
+    watchlist = watchlists.read(settings.watchlist)
+    wanted = list(dict.fromkeys(watchlist.require(ticker) for ticker in tickers)) or watchlist.tickers
+    from stock_assets.commands import run as running
+    from stock_assets.commands import source as sources
+
+    session = running.session_asked_for(settings, as_of, datetime.now(UTC))
+    choice = sources.choose(settings, source)
+    _out.print(f"[bold]Session {session}[/], source {choice.settings.source}, {', '.join(wanted)}")
+    _warn(choice.warning)
+    runner = running.Runner(choice.settings)
+    failed: list[str] = []
+    try:
+        for ticker in wanted:
+            try:
+                with _progress(ticker, len(running.ASSETS)) as progress:
+                    outcome = runner.run(ticker, session, force=force, progress=progress)
+            except StockAssetsError as error:
+                if isinstance(error, SettingsError):
+                    raise
+                failed.append(ticker)
+                _tell(error)
+            else:
+                _show(outcome)
+    finally:
+        runner.close()
+    _warn(choice.warning)
+    if failed:
+        _err.print(f"{len(failed)} of {len(wanted)} failed: {', '.join(failed)}; details in {choice.settings.log_dir}")
+        raise click.exceptions.Exit(1)
+
+
+def _warn(warning: str | None) -> None:
+    if warning:
+        _out.print(f"[bold black on yellow] {escape(warning)} [/]")
+
+
+@contextmanager
+def _progress(ticker: str, total: int) -> Iterator["_ShownProgress"]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("[bold]{task.fields[ticker]:<6}"),
+        BarColumn(bar_width=27),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Bars(*columns, console=_out, transient=True, disable=not _out.is_terminal) as bars:
+        yield _ShownProgress(bars, ticker, total)
+
+
+class _ShownProgress:
+    """A bar in a terminal. In a pipe only waits are told; the outcome follows anyway."""
+
+    def __init__(self, bars: Bars, ticker: str, total: int):
+        self._bars = bars
+        self._ticker = ticker
+        self._task = bars.add_task("", total=total, ticker=ticker)
+
+    def asset_started(self, asset: str) -> None:
+        self._bars.update(self._task, description=asset)
+
+    def asset_finished(self, asset: str) -> None:
+        self._bars.advance(self._task)
+
+    def retrying(self, asset: str) -> None:
+        _err.print(f"{self._ticker}: {asset} met a passing fault, trying again", style="yellow")
+
+
+def _show(outcome) -> None:
+    how = "re-used, complete and whole (--force computes again)" if outcome.reused else f"done in {outcome.seconds:.1f} s"
+    colour = "green" if outcome.beats_naive else "yellow"
+    _out.print(f"[bold]{outcome.ticker}[/]  {how}")
+    _out.print(f"  verdict   [{colour}]{escape(outcome.verdict)}[/]")
+    _out.print(
+        f"  forecast  {outcome.target_session}: close {outcome.predicted_close:,.2f} "
+        f"({outcome.interval_level:.0%} interval {outcome.interval_low:,.2f} to {outcome.interval_high:,.2f}; "
+        f"naive {outcome.naive_close:,.2f}), up with {outcome.probability_up:.0%}"
+    )
+    _out.print(f"  report    {_short_path(outcome.report)}")
+
+
+def _short_path(path: str) -> str:
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if "://" not in path and Path(path).is_relative_to(here) else path
+
+
+@commands.command()
+@click.argument("ticker")
+@click.option("--as-of", metavar="DATE", help="Session, YYYY-MM-DD.  [default: the newest that has a report]")
+@click.option("--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
+@click.option("--source", type=click.Choice(SOURCES), help="Whose data folder.  [default: the newest run's]")
+def export(ticker: str, as_of: str | None, folder: Path, source: str | None) -> None:
+    """Write TICKER's artefacts of one session as plain files: CSV, JSON, text, PNG and HTML."""
+    settings = Settings.from_environment()
+    ticker = watchlists.read(settings.watchlist).require(ticker)
+    from stock_assets.commands import export as exporting
+
+    session, chosen, written = exporting.export(settings, ticker, as_of, folder, source)
+    _out.print(f"[bold]{ticker}[/] {session}, source {chosen}: {len(written)} files in {folder}")
+    if chosen == "simulated":
+        _warn("SIMULATED PRICES, NOT REAL ONES")
+    for path in written:
+        _out.print(f"  {path.name}")
+
+
+@commands.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--source", type=click.Choice(["auto", *SOURCES]), help="As for run.")
+def ui(host: str, port: int, source: str | None) -> None:
+    """Start the Dagster UI and the daemon; stop with Ctrl-C."""
+    settings = Settings.from_environment()
+    watchlists.read(settings.watchlist)
+    from stock_assets.commands import source as sources
+    from stock_assets.commands import ui as interface
+
+    choice = sources.choose(settings, source)
+    _warn(choice.warning)
+    _out.print(f"[bold]Dagster UI[/] on http://{host}:{port}, source {choice.settings.source}; stop with Ctrl-C")
+    raise click.exceptions.Exit(interface.serve(choice.settings, host, port))
+
+
+@commands.command()
+def settings() -> None:
+    """Show every setting: value in force, default, meaning."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("Setting", "Value", "Default", "Meaning"):
+        table.add_column(heading, overflow="fold")
+    for variable, value, default, meaning in Settings.from_environment().table():
+        table.add_row(variable, escape(value) if value else "-", default, meaning)
+    _out.print(table)
+
+
+@commands.group()
+def watchlist() -> None:
+    """Show or change the stocks to follow."""
+
+
+@watchlist.command("list")
+def list_tickers() -> None:
+    """Show the stocks to follow."""
+    for entry in watchlists.read(Settings.from_environment().watchlist).entries:
+        _out.print(f"{entry.ticker:<8} {escape(entry.name)}".rstrip())
+
+
+@watchlist.command()
+@click.argument("ticker")
+def add(ticker: str) -> None:
+    """Follow TICKER from now on."""
+    changed = watchlists.add(Settings.from_environment().watchlist, ticker)
+    _out.print(f"following {', '.join(changed.tickers)}")
+
+
+@watchlist.command()
+@click.argument("ticker")
+def remove(ticker: str) -> None:
+    """Follow TICKER no longer; what is stored of it stays."""
+    changed = watchlists.remove(Settings.from_environment().watchlist, ticker)
+    _out.print(f"following {', '.join(changed.tickers)}")
+
+
+if __name__ == "__main__":
+    main()

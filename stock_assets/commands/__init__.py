@@ -1,0 +1,1 @@
+"""What each command does, once `cli` has read its words."""

@@ -1,0 +1,87 @@
+"""`export`: one session's artefacts as plain files with the names a person expects."""
+
+from datetime import date
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stock_assets.core import sessions
+from stock_assets.core.errors import ArtefactError, MissingArtefactError
+from stock_assets.reporting import charts, text
+from stock_assets.settings import SOURCES, Settings
+from stock_assets.storage import atomic, formats
+from stock_assets.storage.artefacts import ArtefactStore
+from stock_assets.storage.snapshots import Snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Yahoo's own headings: an exported folder of raw prices can be read back by the source csv.
+_YAHOO_COLUMNS = {
+    "open": "Open",
+    "high": "High",
+    "low": "Low",
+    "close": "Close",
+    "adj_close": "Adj Close",
+    "volume": "Volume",
+    "dividends": "Dividends",
+    "stock_splits": "Stock Splits",
+}
+
+
+def export(settings: Settings, ticker: str, as_of: str | None, folder: Path, source: str | None) -> tuple[date, str, list[Path]]:
+    """Write the artefacts of `ticker` and one session to `folder`; returns session, source and the files written.
+
+    Without `as_of`, the newest session that has a report. Without `source`, the data folder that STOCK_ASSETS_SOURCE or
+    STOCK_ASSETS_DATA_DIR names, or the first of yahoo, csv and simulated that holds the session. All artefacts are read
+    and verified before the first file is written. Raises `MissingArtefactError`, `DamagedArtefactError`.
+    """
+    wanted = None if as_of is None else sessions.to_session(as_of)
+    snapshot = _find(settings, ticker, wanted, source)
+    raw, clean = snapshot.table("raw_prices"), snapshot.table("clean_prices")
+    evaluation = snapshot.document("evaluation")
+    name = ticker.lower()
+    contents = {
+        f"{name}_raw_data.csv": _csv(raw.rename(columns=_YAHOO_COLUMNS).rename_axis("Date")),
+        f"{name}_clean.csv": _csv(clean),
+        f"{name}_metrics.json": formats.encode_json(snapshot.document("price_metrics")),
+        f"{name}_features.csv": _csv(snapshot.table("features")),
+        "model_metrics.txt": text.scores(evaluation).encode(),
+        "metrics.json": formats.encode_json(evaluation),
+        "confusion_matrix.png": charts.confusion_matrix(evaluation),
+        "final_analysis_report.html": snapshot.page(),
+        "predictions.csv": _csv(snapshot.table("predictions"), index=False),
+    }
+    written = []
+    for file_name, data in contents.items():
+        try:
+            atomic.write_bytes(folder / file_name, data)
+        except OSError as error:
+            raise ArtefactError(f"{ticker} {snapshot.session}: {folder / file_name} can't be written: {error}") from error
+        written.append(folder / file_name)
+    return snapshot.session, raw.attrs["source"], written
+
+
+def _find(settings: Settings, ticker: str, session: date | None, source: str | None) -> Snapshot:
+    if source is not None:
+        settings = settings.with_source(source)
+    decided = source is not None or not settings.source_is_default or not settings.data_dir_is_default
+    candidates = [settings] if decided else [settings.with_source(name) for name in SOURCES]
+    for candidate in candidates:
+        store = ArtefactStore(candidate.data_dir)
+        found = session or store.latest("report", ticker, not_after=sessions.LAST_SESSION)
+        if found is not None and store.has("report", ticker, found):
+            return Snapshot(store, ticker, found)
+    looked_in = ", ".join(candidate.data_dir for candidate in candidates)
+    when = f"session {session}" if session else "any session"
+    as_of = f" --as-of {session}" if session else ""
+    raise MissingArtefactError(
+        f"{ticker}: no report of {when} in {looked_in}; make one with: stock-assets run {ticker}{as_of}"
+    )
+
+
+def _csv(frame: "pd.DataFrame", *, index: bool = True) -> bytes:
+    stream = StringIO()
+    # Every digit, so that reading the file back gives the same numbers.
+    frame.to_csv(stream, index=index, lineterminator="\n")
+    return stream.getvalue().encode()

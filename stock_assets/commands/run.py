@@ -1,0 +1,190 @@
+"""`run`: the whole graph for some tickers and one session, one Dagster run a ticker, in this process."""
+
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+
+import dagster as dg
+
+from stock_assets.commands import home
+from stock_assets.core import sessions
+from stock_assets.core.errors import ArtefactError, SettingsError, StockAssetsError
+from stock_assets.defs import assets, partitions
+from stock_assets.definitions import build_defs
+from stock_assets.settings import Settings
+from stock_assets.storage.artefacts import ArtefactStore
+from stock_assets.storage.snapshots import Snapshot
+
+ASSETS = tuple(asset.key.to_user_string() for asset in assets.ALL)
+
+# Dagster's own messages go to its event log and to ours under logs/; the terminal shows progress instead.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class RunFailedError(StockAssetsError):
+    """A run that ended without all its artefacts; the message says why in one line."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What stands in the store for a ticker and session once its run is done."""
+
+    ticker: str
+    session: date
+    reused: bool
+    seconds: float
+    source: str
+    verdict: str
+    beats_naive: bool
+    target_session: date
+    probability_up: float
+    predicted_close: float
+    interval_low: float
+    interval_high: float
+    interval_level: float
+    naive_close: float
+    report: str
+
+
+class Progress:
+    """Told as a run goes on, for whoever shows it. This one shows nothing."""
+
+    def asset_started(self, asset: str) -> None:
+        """An asset's work begins."""
+
+    def asset_finished(self, asset: str) -> None:
+        """An asset is stored."""
+
+    def retrying(self, asset: str) -> None:
+        """An asset met a passing fault and waits for its next try."""
+
+
+def session_asked_for(settings: Settings, as_of: str | None, now: datetime) -> date:
+    """The session `as_of` names, or the last one whose partition is open at `now`.
+
+    Raises `NotASessionError`, `SessionNotClosedError`, or `SettingsError` for one before the grid begins.
+    """
+    session = sessions.latest_available(now) if as_of is None else sessions.to_session(as_of)
+    if session < settings.first_session:
+        raise SettingsError(
+            f"session {session} is before the first one of the grid, {settings.first_session}; "
+            "set STOCK_ASSETS_FIRST_SESSION to an earlier date to go further back"
+        )
+    sessions.require_available(session, now)
+    return session
+
+
+class Runner:
+    """Runs the whole graph for one ticker and session at a time, on one Dagster instance."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._store = ArtefactStore(settings.data_dir)
+
+    def run(self, ticker: str, session: date, *, force: bool = False, progress: Progress | None = None) -> Outcome:
+        """Materialise every asset of the partition, or re-use what is there when all of it is whole.
+
+        Raises `RunFailedError` when the run did not finish, and `SettingsError` rather than replace what came from one
+        source by another's prices, unless `force`.
+        """
+        started = time.perf_counter()
+        reused = not force and self._is_complete(ticker, session)
+        if not reused:
+            self._materialise(ticker, session, progress or Progress())
+        return self._outcome(ticker, session, reused, time.perf_counter() - started)
+
+    def _is_complete(self, ticker: str, session: date) -> bool:
+        source = self._source(ticker, session)
+        if source not in (None, self._settings.source):
+            raise SettingsError(
+                f"{ticker} {session}: {self._settings.data_dir} holds prices from {source}, expected "
+                f"{self._settings.source}; choose another STOCK_ASSETS_DATA_DIR, or replace them with --force"
+            )
+        return all(self._store.is_whole(asset, ticker, session) for asset in ASSETS)
+
+    def _source(self, ticker: str, session: date) -> str | None:
+        try:
+            return Snapshot(self._store, ticker, session).table("raw_prices").attrs["source"]
+        except ArtefactError:
+            # Absent or damaged: either way there is nothing worth keeping.
+            return None
+
+    @cached_property
+    def _instance(self) -> dg.DagsterInstance:
+        return dg.DagsterInstance.from_config(str(home.prepare(self._settings.dagster_home)))
+
+    @cached_property
+    def _job(self) -> dg.JobDefinition:
+        return build_defs(self._settings).resolve_job_def("whole_graph_job")
+
+    def close(self) -> None:
+        """Let go of Dagster's storage, if it was used."""
+        if "_instance" in self.__dict__:
+            self._instance.dispose()
+
+    def _materialise(self, ticker: str, session: date, progress: Progress) -> None:
+        run_id = str(uuid.uuid4())
+
+        def tell(entry: dg.EventLogEntry) -> None:
+            event = entry.dagster_event
+            if event is None or event.step_key not in ASSETS:
+                return
+            if event.event_type == dg.DagsterEventType.STEP_START:
+                progress.asset_started(event.step_key)
+            elif event.event_type == dg.DagsterEventType.STEP_SUCCESS:
+                progress.asset_finished(event.step_key)
+            elif event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY:
+                progress.retrying(event.step_key)
+
+        self._instance.add_event_listener(run_id, tell)
+        result = self._job.execute_in_process(
+            partition_key=partitions.key(ticker, session),
+            instance=self._instance,
+            run_id=run_id,
+            run_config=_QUIET,
+            raise_on_error=False,
+        )
+        if not result.success:
+            raise RunFailedError(_why(result, ticker, session))
+
+    def _outcome(self, ticker: str, session: date, reused: bool, seconds: float) -> Outcome:
+        snapshot = Snapshot(self._store, ticker, session)
+        evaluation = snapshot.document("evaluation")
+        row = snapshot.table("predictions").iloc[0]
+        return Outcome(
+            ticker=ticker,
+            session=session,
+            reused=reused,
+            seconds=seconds,
+            source=evaluation["source"],
+            verdict=evaluation["verdict"]["text"],
+            beats_naive=evaluation["verdict"]["beats_naive"],
+            target_session=row["target_session"].date(),
+            probability_up=float(row["probability_up"]),
+            predicted_close=float(row["predicted_close"]),
+            interval_low=float(row["interval_low"]),
+            interval_high=float(row["interval_high"]),
+            interval_level=float(row["interval_level"]),
+            naive_close=float(row["naive_close"]),
+            report=str(self._store.path("report", ticker, session, "/report.html")),
+        )
+
+
+def _why(result: dg.ExecuteInProcessResult, ticker: str, session: date) -> str:
+    for check in result.get_asset_check_evaluations():
+        if check.blocking and not check.passed:
+            asset = check.asset_key.to_user_string()
+            return f"{ticker} {session}: check {check.check_name} on {asset} failed: {check.description}"
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            message = " ".join(error.message.split()) if error else "no reason given"
+            name, _, text = message.partition(": ")
+            # Our own messages name ticker and session; of a stranger's error the kind is half of the message.
+            shown = text if text.startswith(f"{ticker} ") else f"{ticker} {session}: {event.step_key}: {message}"
+            return shown if name else message
+    return f"{ticker} {session}: the run ended early without telling why; see the log in the Dagster UI"

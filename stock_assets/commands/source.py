@@ -1,0 +1,36 @@
+"""Which price source a command works with: the one asked for, or Yahoo if it answers, or loudly simulated prices."""
+
+from dataclasses import dataclass
+
+from stock_assets.defs import resources
+from stock_assets.settings import Settings
+
+PROBE_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings with the source decided, and what a person must be told about it."""
+
+    settings: Settings
+    warning: str | None
+
+
+def choose(settings: Settings, requested: str | None) -> Choice:
+    """`requested` is a source's name, `auto`, or `None`: then STOCK_ASSETS_SOURCE decides where it is set, else `auto`.
+
+    `auto` asks Yahoo for a few seconds and falls back on simulated prices.
+    """
+    if requested is None:
+        requested = "auto" if settings.source_is_default else settings.source
+    if requested != "auto":
+        chosen = settings.with_source(requested)
+        simulated = requested == "simulated"
+        return Choice(chosen, "SIMULATED PRICES, NOT REAL ONES: as asked for" if simulated else None)
+    yahoo = settings.with_source("yahoo")
+    if resources.yahoo(yahoo).is_reachable(PROBE_SECONDS):
+        return Choice(yahoo, None)
+    return Choice(
+        settings.with_source("simulated"),
+        f"SIMULATED PRICES, NOT REAL ONES: Yahoo Finance did not answer within {PROBE_SECONDS:g} seconds",
+    )

@@ -1,0 +1,49 @@
+"""Table of contents: everything Dagster is to know, put together from the settings."""
+
+from typing import Any
+
+import dagster as dg
+
+from stock_assets import watchlist
+from stock_assets.defs import asset_checks, assets, io_managers, jobs, partitions, resources
+from stock_assets.settings import Settings
+from stock_assets.storage.artefacts import ArtefactStore
+
+
+def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definitions:
+    """Definitions for `settings` (default: those of the environment).
+
+    `overrides` replace resources by name: `prices`, `clock`, `model_settings`, `retry_delay`, `log_dir`, or an IO
+    manager (`tables`, `documents`, `models`, `reports`). Raises `SettingsError` for a bad setting or watchlist.
+    """
+    settings = settings or Settings.from_environment()
+    grid = partitions.grid(watchlist.read(settings.watchlist).tickers, settings.first_session)
+    store = ArtefactStore(settings.data_dir)
+    given = {
+        "prices": resources.LazySource(settings),
+        "clock": resources.SystemClock(),
+        "model_settings": resources.DefaultModel(),
+        "retry_delay": settings.retry_delay,
+        "log_dir": settings.log_dir,
+        "tables": io_managers.TableIOManager(store, settings.log_dir),
+        "documents": io_managers.JsonIOManager(store, settings.log_dir),
+        "models": io_managers.ModelIOManager(store, settings.log_dir),
+        "reports": io_managers.ReportIOManager(store, settings.log_dir),
+    }
+    unknown = set(overrides) - set(given)
+    if unknown:
+        raise TypeError(f"no resource is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(given))}")
+    return dg.Definitions(
+        assets=[
+            asset.map_asset_specs(lambda spec: spec.replace_attributes(partitions_def=grid, owners=["team:stock-assets"]))
+            for asset in assets.ALL
+        ],
+        asset_checks=asset_checks.build(grid),
+        jobs=jobs.ALL,
+        resources=given | overrides,
+        # A process a step would import pandas and scikit-learn again each time: 3 s a step.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

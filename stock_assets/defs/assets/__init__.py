@@ -1,0 +1,16 @@
+"""The graph: one module an asset, one folder a group, as in the UI's listing."""
+
+from stock_assets.defs.assets.analysis.price_metrics import price_metrics
+from stock_assets.defs.assets.modelling.backtest import backtest
+from stock_assets.defs.assets.modelling.evaluation import evaluation
+from stock_assets.defs.assets.modelling.features import features
+from stock_assets.defs.assets.modelling.model import model
+from stock_assets.defs.assets.prices.clean_prices import clean_prices
+from stock_assets.defs.assets.prices.raw_prices import raw_prices
+from stock_assets.defs.assets.reporting.report import report
+from stock_assets.defs.assets.serving.predictions import predictions
+
+# In the order of the graph.
+ALL = (raw_prices, clean_prices, price_metrics, features, model, backtest, evaluation, predictions, report)
+
+__all__ = ["ALL"]

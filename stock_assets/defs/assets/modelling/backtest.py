@@ -1,0 +1,30 @@
+"""The asset `backtest`."""
+
+import dagster as dg
+
+from stock_assets.defs import describe, logs
+
+
+@dg.asset(
+    group_name="modelling",
+    kinds={"scikitlearn", "parquet"},
+    io_manager_key="tables",
+    required_resource_keys={"log_dir", "model_settings"},
+    code_version="1",
+)
+def backtest(context: dg.AssetExecutionContext, features):
+    """What the model would have said after each past session, fitted only on outcomes known by then.
+
+    Expanding walk-forward with regular refits and an embargo; one row a session, the outcome beside the forecast.
+    """
+    from stock_assets.core import backtesting, schemas
+
+    with logs.working(context) as work:
+        forecasts = backtesting.walk_forward(
+            features, context.resources.model_settings.value, ticker=work.ticker, as_of=work.session
+        )
+        forecasts.attrs["source"] = features.attrs["source"]
+        refits = forecasts["train_end"].nunique()
+        work.log.info("%d forecasts from %d fits", len(forecasts), refits)
+        context.add_output_metadata({**describe.table(forecasts, schemas.BACKTEST), "fits": refits})
+        return forecasts

@@ -1,0 +1,29 @@
+"""The asset `features`."""
+
+import dagster as dg
+
+from stock_assets.defs import describe, logs, retries
+
+
+@dg.asset(
+    group_name="modelling",
+    kinds={"pandas", "parquet"},
+    io_manager_key="tables",
+    required_resource_keys={"log_dir"},
+    retry_policy=retries.ONCE,
+    code_version="1",
+)
+def features(context: dg.AssetExecutionContext, clean_prices):
+    """About 40 columns a session that were known after its close, and the return of the next session as the target.
+
+    Scale-free, so that a split changes nothing. Sessions without a full look-back window are left out.
+    """
+    from stock_assets.core import features as core_features
+
+    with logs.working(context) as work:
+        table = core_features.build_features(clean_prices, ticker=work.ticker, as_of=work.session)
+        table.attrs["source"] = clean_prices.attrs["source"]
+        dropped = len(clean_prices) - len(table)
+        work.log.info("%d rows, %d dropped for want of a full window", len(table), dropped)
+        context.add_output_metadata({**describe.table(table, core_features.SCHEMA), "rows dropped": dropped})
+        return table

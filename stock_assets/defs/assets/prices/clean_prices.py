@@ -1,0 +1,37 @@
+"""The asset `clean_prices`."""
+
+import dagster as dg
+
+from stock_assets.defs import describe, logs
+
+
+@dg.asset(
+    group_name="prices",
+    kinds={"pandas", "parquet"},
+    io_manager_key="tables",
+    required_resource_keys={"log_dir"},
+    code_version="1",
+)
+def clean_prices(context: dg.AssetExecutionContext, raw_prices):
+    """One validated row a session, with dividends adjusted for by us and every repair flagged on its row.
+
+    A fault that can't be repaired with certainty halts this partition; missing sessions are never filled.
+    """
+    from stock_assets.core import cleaning, schemas
+
+    with logs.working(context) as work:
+        clean = cleaning.clean_prices(raw_prices, ticker=work.ticker, as_of=work.session)
+        clean.attrs["source"] = raw_prices.attrs["source"]
+        repaired = clean[clean["repairs"] != ""]
+        for row in repaired.itertuples():
+            work.log.warning("%s: %s", row.Index.date(), row.repairs)
+        work.log.info("%d rows of %d kept, %d repaired", len(clean), len(raw_prices), len(repaired))
+        context.add_output_metadata(
+            {
+                **describe.table(clean, schemas.CLEAN_PRICES),
+                "last close": float(clean["close"].iloc[-1]),
+                "rows dropped": len(raw_prices) - len(clean),
+                "rows repaired": len(repaired),
+            }
+        )
+        return clean

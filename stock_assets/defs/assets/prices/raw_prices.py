@@ -1,0 +1,40 @@
+"""The asset `raw_prices`."""
+
+import dagster as dg
+
+from stock_assets.defs import describe, logs
+
+
+@dg.asset(
+    group_name="prices",
+    kinds={"pandas", "parquet"},
+    io_manager_key="tables",
+    required_resource_keys={"prices", "clock", "log_dir", "retry_delay"},
+    code_version="1",
+)
+def raw_prices(context: dg.AssetExecutionContext):
+    """Daily bars, dividends and splits up to the session, as the source served them that evening.
+
+    Prices in the quote currency, adjusted for the splits up to the session and no later ones, whenever they are
+    fetched. Not judged yet. Source: Yahoo Finance, a folder of CSV files, or a simulation; see the metadata.
+    """
+    from stock_assets.core import adjusting, schemas, sessions
+
+    with logs.working(context) as work:
+        sessions.require_available(work.session, context.resources.clock.now())
+        history = context.resources.prices.fetch(work.ticker, work.session)
+        snapshot = adjusting.as_served_on(history.bars, work.session)
+        schemas.validate(snapshot, schemas.RAW_PRICES, ticker=work.ticker, as_of=work.session)
+        snapshot.attrs["source"] = history.source
+        work.log.info("%d bars from %s, %s to %s", len(snapshot), history.source, *snapshot.index[[0, -1]].date)
+        context.add_output_metadata(
+            {
+                **describe.table(snapshot, schemas.RAW_PRICES),
+                "last close": float(snapshot["close"].iloc[-1]),
+                "dividends": int((snapshot["dividends"] > 0).sum()),
+                "splits": int((snapshot["stock_splits"] > 0).sum()),
+                "currency": history.currency or "not told",
+                "fetched at": dg.MetadataValue.timestamp(context.resources.clock.now()),
+            }
+        )
+        return snapshot

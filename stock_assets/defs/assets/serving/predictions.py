@@ -1,0 +1,41 @@
+"""The asset `predictions`."""
+
+import dagster as dg
+
+from stock_assets.defs import describe, logs, partitions, retries
+
+
+@dg.asset(
+    group_name="serving",
+    kinds={"scikitlearn", "parquet"},
+    io_manager_key="tables",
+    required_resource_keys={"log_dir"},
+    ins={"model": partitions.most_recent(), "evaluation": partitions.most_recent()},
+    retry_policy=retries.ONCE,
+    code_version="1",
+)
+def predictions(context: dg.AssetExecutionContext, features, model, evaluation):
+    """The forecast for the next session: probability, return, close with an interval, and the naive forecast beside it.
+
+    Made with the most recent model of the last ten sessions.
+    """
+    from stock_assets.core import prediction, schemas
+
+    with logs.working(context) as work:
+        forecast = prediction.predict(
+            features, model, evaluation, ticker=work.ticker, as_of=work.session, source=features.attrs["source"]
+        )
+        forecast.attrs["source"] = features.attrs["source"]
+        row = forecast.iloc[0]
+        work.log.info("%s: close %.2f, up with %.1f %%", row.target_session.date(), row.predicted_close, 100 * row.probability_up)
+        context.add_output_metadata(
+            {
+                **describe.table(forecast, schemas.PREDICTIONS),
+                "probability up": float(row.probability_up),
+                "expected return": float(row.expected_return),
+                "predicted close": float(row.predicted_close),
+                "naive close": float(row.naive_close),
+                "beats naive": bool(row.beats_naive),
+            }
+        )
+        return forecast

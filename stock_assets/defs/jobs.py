@@ -1,0 +1,26 @@
+"""The jobs a person or a schedule starts: everything, the evening's path, the training path. One run a partition."""
+
+import dagster as dg
+
+TRAINING_ASSETS = ("model", "backtest", "evaluation")
+_DAILY_ASSETS = ("raw_prices", "clean_prices", "price_metrics", "features", "predictions", "report")
+
+whole_graph_job = dg.define_asset_job(
+    "whole_graph_job",
+    selection=dg.AssetSelection.assets(*_DAILY_ASSETS, *TRAINING_ASSETS),
+    description="Prices to report, training included. For a first look, or a session on its own.",
+)
+
+daily_job = dg.define_asset_job(
+    "daily_job",
+    selection=dg.AssetSelection.assets(*_DAILY_ASSETS),
+    description="Prices, metrics, features, forecast and report with the most recent model: what an evening needs.",
+)
+
+training_job = dg.define_asset_job(
+    "training_job",
+    selection=dg.AssetSelection.assets(*TRAINING_ASSETS),
+    description="Model, backtest and evaluation from features that are there already: once a week or so.",
+)
+
+ALL = (whole_graph_job, daily_job, training_job)

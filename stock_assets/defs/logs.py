@@ -1,0 +1,81 @@
+"""One log file an asset, and the frame of every asset's work: who is at work on what, how long, and what went wrong.
+
+Plain logging handlers that open a file for each step and close it: nothing here touches Dagster's storage, so it works
+alike in the web server's runs, the daemon's and the command line's.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import dagster as dg
+
+from stock_assets.core.errors import SourceUnavailableError, StockAssetsError
+from stock_assets.defs import partitions, retries
+
+_MAX_BYTES = 5_000_000
+_KEPT_FILES = 3
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one step works on, and where it tells about it."""
+
+    ticker: str
+    session: date
+    log: logging.LoggerAdapter
+
+
+class _Line(logging.Formatter):
+    """`2026-11-20T22:05:01+0000 INFO TSLA 2026-11-20 message`, the trace on the lines below."""
+
+    def __init__(self):
+        super().__init__("%(asctime)s %(levelname)s %(ticker)s %(session)s %(message)s", "%Y-%m-%dT%H:%M:%S+0000")
+        self.converter = time.gmtime
+
+
+@contextmanager
+def asset_log(folder: Path, asset: str, ticker: str, session: date) -> Iterator[logging.LoggerAdapter]:
+    """A logger that appends to `<folder>/<asset>.log`, each line with its time (UTC), level, ticker and session."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(
+        folder / f"{asset}.log", maxBytes=_MAX_BYTES, backupCount=_KEPT_FILES, encoding="utf-8"
+    )
+    handler.setFormatter(_Line())
+    logger = logging.Logger(f"stock_assets.{asset}", logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield logging.LoggerAdapter(logger, {"ticker": ticker, "session": session.isoformat()})
+    finally:
+        handler.close()
+
+
+@contextmanager
+def working(context: dg.AssetExecutionContext) -> Iterator[Work]:
+    """The frame of an asset's body: logs start, end and any error with its trace.
+
+    `SourceUnavailableError` is a passing fault: Dagster is asked to try again later. Our other errors say something
+    about the data, not about the moment: they become a `Failure` that is not retried.
+    """
+    asset = context.asset_key.to_user_string()
+    ticker, session = partitions.split(context.partition_key)
+    with asset_log(context.resources.log_dir, asset, ticker, session) as log:
+        started = time.perf_counter()
+        log.info("started, run %s%s", context.run_id, f", retry {context.retry_number}" if context.retry_number else "")
+        try:
+            yield Work(ticker, session, log)
+        except SourceUnavailableError as error:
+            log.warning("%s", error, exc_info=True)
+            raise retries.fetch_again(context.resources.retry_delay, context.retry_number) from error
+        except StockAssetsError as error:
+            log.error("%s", error, exc_info=True)
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+        except Exception:
+            log.exception("unexpected error")
+            raise
+        log.info("finished in %.2f s", time.perf_counter() - started)

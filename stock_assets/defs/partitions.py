@@ -1,0 +1,67 @@
+"""The grid of partitions: trading session x ticker. What a partition means is told in the README.
+
+No pandas here: see core.closures for why the sessions come from a table.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import dagster as dg
+
+from stock_assets.core import closures
+from stock_assets.core.errors import SettingsError
+
+SESSION = "date"
+TICKER = "ticker"
+# How far back `predictions` and `report` look for a model: older ones have expired.
+MODEL_LIFETIME = 10
+
+_LAST_YEAR = 2050
+# Midnight two hours east of Greenwich is 22:00 UTC: after the New York close on every session of the year, half-days
+# included, so the partition of a session appears on its own evening, on Fridays too.
+_TIMEZONE = "Etc/GMT-2"
+
+
+def grid(tickers: Sequence[str], first_session: date) -> dg.MultiPartitionsDefinition:
+    """Partitions of every ticker and every XNYS session from `first_session` on.
+
+    A session's partition exists from 22:00 UTC of that session.
+    """
+    if not 1960 <= first_session.year < _LAST_YEAR:
+        raise SettingsError(f"STOCK_ASSETS_FIRST_SESSION is {first_session}; expected a date from 1960 to {_LAST_YEAR - 1}")
+    shut = closures.closed_weekdays(first_session, date(_LAST_YEAR, 12, 31))
+    sessions = dg.DailyPartitionsDefinition(
+        start_date=first_session.isoformat(),
+        timezone=_TIMEZONE,
+        exclusions=["0 0 * * 0", "0 0 * * 6", *(datetime(day.year, day.month, day.day) for day in shut)],  # noqa: DTZ001
+    )
+    return dg.MultiPartitionsDefinition({SESSION: sessions, TICKER: dg.StaticPartitionsDefinition(list(tickers))})
+
+
+def key(ticker: str, session: date) -> dg.MultiPartitionKey:
+    """The partition key of one ticker and session."""
+    return dg.MultiPartitionKey({SESSION: session.isoformat(), TICKER: ticker})
+
+
+def split(partition_key: str) -> tuple[str, date]:
+    """(ticker, session) of a partition key such as `2026-11-20|TSLA`."""
+    session, ticker = partition_key.split("|", 1)
+    return ticker, date.fromisoformat(session)
+
+
+def most_recent() -> dg.AssetIn:
+    """Input that takes the newest artefact of the last ten sessions of the same ticker (see io_managers)."""
+    return dg.AssetIn(
+        metadata={"most_recent": True},
+        partition_mapping=dg.MultiPartitionMapping(
+            {
+                SESSION: dg.DimensionPartitionMapping(
+                    SESSION,
+                    dg.TimeWindowPartitionMapping(
+                        start_offset=1 - MODEL_LIFETIME, allow_nonexistent_upstream_partitions=True
+                    ),
+                ),
+                TICKER: dg.DimensionPartitionMapping(TICKER, dg.IdentityPartitionMapping()),
+            }
+        ),
+    )

@@ -1,0 +1,149 @@
+"""The report of one ticker and session: one self-contained HTML page and its figures. How things look is elsewhere.
+
+The page asks nothing of anyone: pictures are inside it, there is no script, and its content policy forbids the rest.
+"""
+
+import base64
+import dataclasses
+import datetime
+import functools
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from stock_assets.core import errors
+from stock_assets.reporting import alt_texts, charts, tables, wording
+
+SIMULATED = "simulated"
+SOURCES = {"yahoo": "Yahoo Finance", "csv": "CSV files", SIMULATED: "simulated"}
+
+# Above these a daily forecast is a leak until proven otherwise: Gu, Kelly & Xiu (2020), RFS 33: 2223-2273, find at
+# best 0.4 % of a month's variance, and directions are right 51-52 % of the time.
+SUSPICIOUS_ACCURACY = 0.56
+SUSPICIOUS_R2 = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportInputs:
+    """Everything a report is made from: the results of one ticker after the close of `as_of`.
+
+    `clean`, `backtest` and `predictions` are tables of core.schemas; `metrics` and `evaluation` the JSON of
+    price_metrics and evaluation. The evaluation may be some sessions older than `as_of`, never younger.
+    """
+
+    ticker: str
+    as_of: datetime.date
+    source: str
+    clean: pd.DataFrame
+    metrics: dict[str, Any]
+    backtest: pd.DataFrame
+    evaluation: dict[str, Any]
+    predictions: pd.DataFrame
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A figure on the page: its name is that of its file."""
+
+    name: str
+    png: bytes
+    alt: str
+
+    @property
+    def data(self) -> str:
+        return base64.b64encode(self.png).decode("ascii")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, from the PNG's header, so that the page does not jump while it is laid out."""
+        return int.from_bytes(self.png[16:20], "big"), int.from_bytes(self.png[20:24], "big")
+
+
+def render_report(inputs: ReportInputs) -> dict[str, bytes]:
+    """The report as files: "report.html" and "figures/<name>.png"; the same inputs give the same bytes.
+
+    Raises:
+        DataError: The inputs are not of one ticker, session and source, or hold a number that is not finite.
+        SchemaError: A result lacks something the report shows.
+    """
+    _require_consistent(inputs)
+    results = tables.Results(documents(inputs), ticker=inputs.ticker, as_of=inputs.as_of)
+    pictures = _pictures(inputs, results)
+    page = _template().render(
+        ticker=inputs.ticker,
+        as_of=inputs.as_of,
+        source=SOURCES.get(inputs.source, inputs.source),
+        simulated=inputs.source == SIMULATED,
+        warnings=_warnings(inputs),
+        verdict=results.value("evaluation.verdict"),
+        prediction=_prediction(results),
+        target_session=results.value("prediction.target_session"),
+        horizon=results.value("evaluation.horizon_sessions"),
+        evaluation_as_of=results.value("evaluation.as_of"),
+        pictures={picture.name: picture for picture in pictures},
+        scores=(tables.classification(results), tables.regression(results)),
+        strategy=tables.strategy(results),
+        interval=tables.interval(results),
+        years=tables.by_year(results),
+        metrics=tables.price_metrics(results),
+        data=tables.data(results),
+        repairs=tables.repairs(results),
+        long_session=wording.long_session,
+    )
+    files = {"report.html": page.encode()}
+    return files | {f"figures/{picture.name}.png": picture.png for picture in pictures}
+
+
+def documents(inputs: ReportInputs) -> dict[str, Any]:
+    """The documents that paths on the page refer to: `metrics`, `evaluation`, `prediction` and `data`."""
+    row = inputs.predictions.iloc[0].to_dict()
+    prediction = {
+        name: f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else value
+        for name, value in row.items()
+    }
+    repaired = inputs.clean["repairs"].str.split(",").explode()
+    repaired = repaired[repaired != ""]
+    repairs = [
+        {"repair": str(kind), "sessions": len(rows), "latest": f"{rows.index[-1]:%Y-%m-%d}"}
+        for kind, rows in repaired.groupby(repaired)
+    ]
+    return {
+        "metrics": inputs.metrics,
+        "evaluation": inputs.evaluation,
+        "prediction": prediction,
+        "data": {"repairs": repairs},
+    }
+
+
+def _require_consistent(inputs: ReportInputs) -> None:
+    """A report that mixes tickers, sources or sessions, or knows what came later, is never made."""
+    if len(inputs.predictions) != 1:
+        raise errors.DataError(
+            f"{inputs.ticker} {inputs.as_of}: predictions has {len(inputs.predictions)} rows; expected one"
+        )
+    row = inputs.predictions.iloc[0]
+    came: dict[str, tuple[object, object]] = {
+        "ticker of metrics": (inputs.metrics["ticker"], inputs.ticker),
+        "ticker of evaluation": (inputs.evaluation["ticker"], inputs.ticker),
+        "ticker of predictions": (row["ticker"], inputs.ticker),
+        "session of metrics": (inputs.metrics["as_of"], str(inputs.as_of)),
+        "session of predictions": (row["as_of"].date(), inputs.as_of),
+        "last session of clean_prices": (inputs.clean.index[-1].date(), inputs.as_of),
+        "source of metrics": (inputs.metrics["source"], inputs.source),
+        "source of evaluation": (inputs.evaluation["source"], inputs.source),
+        "source of predictions": (row["source"], inputs.source),
+    }
+    for what, (got, expected) in came.items():
+        if got != expected:
+            raise errors.DataError(f"{inputs.ticker} {inputs.as_of}: {what} is {got}; expected {expected}")
+    latest = {
+        "evaluation": datetime.date.fromisoformat(inputs.evaluation["as_of"]),
+        "model": row["model_as_of"].date(),
+        "backtest": inputs.backtest["target_session"].max().date(),
+    }
+    for what, day in latest.items():
+        if day > inputs.as_of:
+            raise errors.DataError(
+                f"{inputs.ticker} {inputs.as_of}: {what} reaches to {day}; expected nothing after {inputs.as_of}"
+            )

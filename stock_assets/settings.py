@@ -1,0 +1,160 @@
+"""Every setting, typed, with its default and meaning. The only reader of the environment.
+
+The watchlist's content is not here (see watchlist); neither are the model's parameters (see core.modelling).
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import date
+from pathlib import Path
+
+from stock_assets.core.errors import SettingsError
+
+SOURCES = ("yahoo", "csv", "simulated")
+
+
+def project_root() -> Path:
+    """The checkout this package runs from, or the current folder when it is installed elsewhere."""
+    checkout = Path(__file__).resolve().parents[1]
+    return checkout if (checkout / "workspace.yaml").is_file() else Path.cwd()
+
+
+def _setting(variable: str, meaning: str, shown_default: str) -> dict[str, str]:
+    return {"variable": variable, "meaning": meaning, "shown_default": shown_default}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one process. Paths are absolute; `None` means not set."""
+
+    source: str = field(
+        metadata=_setting("STOCK_ASSETS_SOURCE", "Where prices come from: yahoo, csv or simulated", "yahoo")
+    )
+    prices_dir: Path | None = field(
+        metadata=_setting("STOCK_ASSETS_PRICES_DIR", "Folder of <TICKER>.csv files for the source csv", "-")
+    )
+    data_dir: str = field(
+        metadata=_setting(
+            "STOCK_ASSETS_DATA_DIR", "Where artefacts go: a folder or a URL such as s3://bucket/prefix", "data/<source>"
+        )
+    )
+    watchlist: Path = field(
+        metadata=_setting("STOCK_ASSETS_WATCHLIST", "File with the tickers to follow", "watchlist.yaml")
+    )
+    first_session: date = field(
+        metadata=_setting("STOCK_ASSETS_FIRST_SESSION", "First session that can be materialised", "2020-01-02")
+    )
+    database_url: str = field(
+        metadata=_setting(
+            "STOCK_ASSETS_DATABASE_URL", "Monitoring database, any SQLAlchemy URL", "SQLite under the data folder"
+        )
+    )
+    alert_webhook: str | None = field(
+        metadata=_setting("STOCK_ASSETS_ALERT_WEBHOOK", "Where alerts are POSTed besides log and database", "-")
+    )
+    yahoo_url: str | None = field(
+        metadata=_setting("STOCK_ASSETS_YAHOO_URL", "Send Yahoo's requests to this base URL instead", "-")
+    )
+    log_dir: Path = field(metadata=_setting("STOCK_ASSETS_LOG_DIR", "One log file an asset", "logs"))
+    retry_delay: float = field(
+        metadata=_setting(
+            "STOCK_ASSETS_RETRY_DELAY", "Seconds before the first retry of a price fetch; doubles each time", "5"
+        )
+    )
+    dagster_home: Path = field(metadata=_setting("DAGSTER_HOME", "Dagster's own storage", ".dagster"))
+    data_dir_is_default: bool = True
+    source_is_default: bool = True
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Settings from `environment` (default: the process's). Relative paths in it are relative to the current
+        folder, as in a shell; default paths are under the project's root.
+
+        Raises `SettingsError` naming the variable, what came and what was expected.
+        """
+        env = os.environ if environment is None else environment
+        root = project_root()
+
+        def text(variable: str) -> str | None:
+            return env.get(variable, "").strip() or None
+
+        def path(variable: str, default: Path) -> Path:
+            given = text(variable)
+            return Path(given).expanduser().absolute() if given else default
+
+        source = text("STOCK_ASSETS_SOURCE") or "yahoo"
+        data_dir = text("STOCK_ASSETS_DATA_DIR")
+        prices_dir = text("STOCK_ASSETS_PRICES_DIR")
+        settings = cls(
+            source=source,
+            prices_dir=Path(prices_dir).expanduser().absolute() if prices_dir else None,
+            data_dir=_absolute(data_dir) if data_dir else "",
+            watchlist=path("STOCK_ASSETS_WATCHLIST", root / "watchlist.yaml"),
+            first_session=_date("STOCK_ASSETS_FIRST_SESSION", text("STOCK_ASSETS_FIRST_SESSION") or "2020-01-02"),
+            database_url=text("STOCK_ASSETS_DATABASE_URL") or "",
+            alert_webhook=text("STOCK_ASSETS_ALERT_WEBHOOK"),
+            yahoo_url=text("STOCK_ASSETS_YAHOO_URL"),
+            log_dir=path("STOCK_ASSETS_LOG_DIR", root / "logs"),
+            retry_delay=_seconds("STOCK_ASSETS_RETRY_DELAY", text("STOCK_ASSETS_RETRY_DELAY") or "5"),
+            dagster_home=path("DAGSTER_HOME", root / ".dagster"),
+            data_dir_is_default=data_dir is None,
+            source_is_default=text("STOCK_ASSETS_SOURCE") is None,
+        )
+        return settings.with_source(source)
+
+    def with_source(self, source: str) -> "Settings":
+        """The same settings for another price source; a default data folder follows the source."""
+        if source not in SOURCES:
+            raise SettingsError(f"STOCK_ASSETS_SOURCE is {source!r}; expected one of {', '.join(SOURCES)}")
+        data_dir = str(project_root() / "data" / source) if self.data_dir_is_default else self.data_dir
+        default_database = not self.database_url or self.database_url == _database_under(self.data_dir)
+        return replace(
+            self,
+            source=source,
+            data_dir=data_dir,
+            database_url=_database_under(data_dir) if default_database else self.database_url,
+        )
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables that give another process the same settings, whatever its current folder."""
+        return {name: value for name, value, _, _ in self.table() if value is not None}
+
+    def table(self) -> list[tuple[str, str | None, str, str]]:
+        """(variable, value in force, default, meaning) of each setting, for people."""
+        rows = []
+        for setting in fields(self):
+            if setting.metadata:
+                value = getattr(self, setting.name)
+                shown = f"{value:g}" if isinstance(value, float) else None if value is None else str(value)
+                rows.append(
+                    (setting.metadata["variable"], shown, setting.metadata["shown_default"], setting.metadata["meaning"])
+                )
+        return rows
+
+
+def _absolute(location: str) -> str:
+    return location if "://" in location else str(Path(location).expanduser().absolute())
+
+
+def _database_under(data_dir: str) -> str:
+    # A bucket can't hold a SQLite file: then the database stays beside the project's other local state.
+    folder = project_root() / "data" if "://" in data_dir else Path(data_dir)
+    return f"sqlite:///{folder / 'monitoring.db'}"
+
+
+def _date(variable: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(f"{variable} is {text!r}; expected a date such as 2020-01-02") from error
+
+
+def _seconds(variable: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError as error:
+        raise SettingsError(f"{variable} is {text!r}; expected a number of seconds such as 5") from error
+    if not 0 <= seconds <= 3600:
+        raise SettingsError(f"{variable} is {text!r}; expected between 0 and 3600 seconds")
+    return seconds

@@ -1,0 +1,245 @@
+"""Bytes of fitted models: a skops file and the model's card. Pure: no path, no store, no clock. Never pickle.
+
+skops alone gives two things up that are needed here:
+
+- **Same model, same bytes.** It names objects and arrays by their address in memory, stamps the files with the time and
+  keeps the gaps between a tree's fields. So its archive is rewritten: no addresses, arrays named by the SHA-256 of their
+  content (equal ones kept once), gaps zero, a fixed order and date. skops reads the result like a file of its own.
+- **A narrow door.** It trusts every estimator there is, and does not look into the arrays of a tree, which scikit-learn
+  follows without a bounds check. So a file is read only if it holds nothing but the types a random forest is made of,
+  and each tree leads from its root to leaves, inside its own arrays. A seal proves that bytes are the ones written;
+  this protects against bytes that somebody else wrote and sealed.
+"""
+
+import datetime
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from stock_assets.core.errors import ArtefactError, DamagedArtefactError
+from stock_assets.storage import formats
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from stock_assets.core.modelling import Model
+
+FILE, CARD = ".skops", ".json"
+
+_SCHEMA = "schema.json"
+
+# (skops's loader, type). Everything in a fitted RandomForestClassifier or -Regressor, and the dict that holds the two.
+_ALLOWED = frozenset(
+    {
+        ("DictNode", "builtins.dict"),
+        ("ListNode", "builtins.list"),
+        ("TupleNode", "builtins.tuple"),
+        ("JsonNode", "builtins.str"),
+        ("TypeNode", "builtins.str"),
+        ("NdArrayNode", "numpy.ndarray"),
+        ("NdArrayNode", "numpy.int64"),
+        ("NdArrayNode", "numpy.float64"),
+        ("ObjectNode", "sklearn.ensemble._forest.RandomForestClassifier"),
+        ("ObjectNode", "sklearn.ensemble._forest.RandomForestRegressor"),
+        ("ObjectNode", "sklearn.tree._classes.DecisionTreeClassifier"),
+        ("ObjectNode", "sklearn.tree._classes.DecisionTreeRegressor"),
+        ("TreeNode", "sklearn.tree._tree.Tree"),
+    }
+)
+# The one of them that skops does not trust by itself, for the reason that _check_tree takes away.
+_TRUSTED = ["sklearn.tree._tree.Tree"]
+
+# 1980 is the earliest that a zip can say.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+# What zipfile, zlib, json, skops, numpy and scikit-learn raise over bytes that are not theirs.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+)
+
+
+class _RefusedError(ValueError):
+    """A readable skops file that is not let in."""
+
+
+def encode_model(model: "Model") -> dict[str, bytes]:
+    """Suffix -> bytes: `.skops`, the two forests with ticker and session; `.json`, the card.
+
+    The card must say `ticker` and `as_of` (ISO text). Equal models give equal bytes, in a new process and after loading
+    too. Raises `ArtefactError` for a model with parts that `decode_model` would refuse.
+    """
+    import skops.io
+
+    ticker, as_of = model.card["ticker"], model.card["as_of"]
+    content = {"ticker": ticker, "as_of": as_of, "classifier": model.classifier, "regressor": model.regressor}
+    try:
+        archive = _canonical(skops.io.dumps(content))
+    except _RefusedError as error:
+        raise ArtefactError(f"{ticker} {as_of}: the model can't be stored: {error}") from error
+    return {FILE: archive, CARD: formats.encode_json(model.card)}
+
+
+def decode_model(files: Mapping[str, bytes], *, ticker: str, as_of: datetime.date) -> "Model":
+    """The model that `encode_model` was given.
+
+    Raises `DamagedArtefactError` when the bytes are no such model, hold a type or a tree that is not let in (the message
+    names it, and nothing of it is imported), or are another ticker's or session's; `ArtefactError` when another version
+    of scikit-learn made it, since that promises no equal results across versions.
+    """
+    from stock_assets.core.modelling import Model
+
+    who = f"{ticker} {as_of}: model"
+    card = formats.decode_json(files[CARD], asset="model", ticker=ticker, as_of=as_of)
+    data = files[FILE]
+    try:
+        content = _load(data, who)
+    except _UNREADABLE as error:
+        raise DamagedArtefactError(f"{who}: {len(data):,} bytes that are no model of ours: {error}") from error
+    came, expected = (content["ticker"], content["as_of"]), (ticker, as_of.isoformat())
+    if came != expected:
+        raise DamagedArtefactError(
+            f"{who}: the file is another one's: came {' '.join(map(str, came))}; expected {' '.join(expected)}"
+        )
+    return Model(classifier=content["classifier"], regressor=content["regressor"], card=card)
+
+
+def _canonical(dumped: bytes) -> bytes:
+    """A skops file whose bytes depend on nothing but what it holds."""
+    import hashlib
+
+    with zipfile.ZipFile(io.BytesIO(dumped)) as archive:
+        schema = json.loads(archive.read(_SCHEMA))
+        members: dict[str, bytes] = {}
+        for node in _nodes(schema):
+            _check_type(node)
+            # An address; skops also knows by it which nodes are one object. Forests share none that they change.
+            node.pop("__id__", None)
+            if "file" in node:
+                array = _without_padding(archive.read(node["file"]))
+                node["file"] = f"{hashlib.sha256(array).hexdigest()[:32]}.npy"
+                members[node["file"]] = array
+    rewritten = io.BytesIO()
+    with zipfile.ZipFile(rewritten, "w") as archive:
+        _write_member(archive, _SCHEMA, json.dumps(schema, separators=(",", ":")).encode())
+        for name, array in members.items():
+            _write_member(archive, name, array)
+    return rewritten.getvalue()
+
+
+def _without_padding(stored: bytes) -> bytes:
+    """The same array in .npy, with zeros between the fields of its records.
+
+    A tree's nodes are 57 bytes in a place of 64; what the rest holds is whatever the memory held before.
+    """
+    import numpy as np
+
+    array = np.load(io.BytesIO(stored), allow_pickle=False)
+    if array.dtype.names is None:
+        return stored
+    clean = np.zeros(array.shape, array.dtype)
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    buffer = io.BytesIO()
+    np.save(buffer, clean, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _write_member(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    member = zipfile.ZipInfo(name, date_time=_DATE)
+    member.create_system = 3  # the default names the operating system
+    member.external_attr = 0o644 << 16
+    archive.writestr(member, data, compress_type=zipfile.ZIP_DEFLATED, compresslevel=6)
+
+
+def _load(data: bytes, who: str) -> dict[str, Any]:
+    import skops.io
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        schema = json.loads(archive.read(_SCHEMA))
+        for node in _nodes(schema):
+            _check_type(node)
+        # Only now, with every type known: these look into the content.
+        for node in _nodes(schema):
+            if node["__loader__"] == "TreeNode":
+                _check_tree(node, archive)
+            elif node["__loader__"] == "ObjectNode":
+                _check_version(node, who)
+    content = skops.io.loads(data, trusted=_TRUSTED)
+    for name, kind in (("classifier", "RandomForestClassifier"), ("regressor", "RandomForestRegressor")):
+        forest = content[name]
+        if type(forest).__name__ != kind:
+            raise _RefusedError(f"the {name} is a {type(forest).__name__}; expected a {kind}")
+        widths = {tree.tree_.n_features for tree in forest.estimators_}
+        if widths != {forest.n_features_in_}:
+            raise _RefusedError(f"the {name} takes {forest.n_features_in_} features, its trees {sorted(widths)}")
+    return content
+
+
+def _nodes(state: Any) -> Iterator[dict[str, Any]]:
+    """Every part of a skops schema that says how to load something, outermost first."""
+    stack = [state]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            if not value.keys().isdisjoint(("__loader__", "__class__", "__module__")):
+                yield value
+            stack.extend(reversed(value.values()))
+        elif isinstance(value, list):
+            stack.extend(reversed(value))
+
+
+def _check_type(node: Mapping[str, Any]) -> None:
+    loader, name = str(node.get("__loader__")), f"{node.get('__module__')}.{node.get('__class__')}"
+    if (loader, name) not in _ALLOWED:
+        raise _RefusedError(f"it holds a {name} ({loader}); a random forest needs none, and nothing else is let in")
+
+
+def _check_version(node: Mapping[str, Any], who: str) -> None:
+    import sklearn
+
+    made_with = json.loads(node["content"]["content"]["_sklearn_version"]["content"])
+    if made_with != sklearn.__version__:
+        raise ArtefactError(
+            f"{who}: made with scikit-learn {made_with}; expected {sklearn.__version__}, which is installed, since "
+            "results may differ between versions; materialise this model again"
+        )
+
+
+def _check_tree(node: Mapping[str, Any], archive: zipfile.ZipFile) -> None:
+    """Refuse a tree that would lead scikit-learn, which checks no bounds, out of its arrays or round in a circle.
+
+    Its builder always puts a child after its parent; a file that keeps to that has an end on every way down.
+    """
+    import numpy as np
+
+    def number(state: Mapping[str, Any]) -> int:
+        return int(json.loads(state["content"]))
+
+    def array(state: Mapping[str, Any]) -> "np.ndarray":
+        return np.load(io.BytesIO(archive.read(state["file"])), allow_pickle=False)
+
+    n_features, n_classes, n_outputs = node["__reduce__"]["args"]["content"]
+    state = node["content"]["content"]
+    nodes, count = array(state["nodes"]), number(state["node_count"])
+    left, right, feature = nodes["left_child"], nodes["right_child"], nodes["feature"]
+    place = np.arange(len(nodes))
+    is_leaf = left == -1
+    children_follow = (left > place) & (left < count) & (right > place) & (right < count)
+    feature_exists = (feature >= 0) & (feature < number(n_features))
+    if not (
+        count == len(nodes) >= 1
+        and len(array(n_classes)) == number(n_outputs) >= 1
+        and np.all(is_leaf & (right == -1) | ~is_leaf & children_follow & feature_exists)
+    ):
+        raise _RefusedError("it holds a tree that leads out of its own arrays")

@@ -1,0 +1,34 @@
+"""One ticker's and session's artefacts as objects: for whoever reads the store without Dagster."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from stock_assets.storage import formats
+from stock_assets.storage.artefacts import ArtefactStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was known of `ticker` after the close of `session`. Each read verifies checksums and raises as the store."""
+
+    store: ArtefactStore
+    ticker: str
+    session: date
+
+    def table(self, asset: str) -> "pd.DataFrame":
+        """A Parquet artefact; `attrs["source"]` says where its prices came from."""
+        files = self.store.read(asset, self.ticker, self.session)
+        return formats.decode_table(files[".parquet"], asset=asset, ticker=self.ticker, as_of=self.session)
+
+    def document(self, asset: str) -> dict[str, Any]:
+        """A JSON artefact."""
+        files = self.store.read(asset, self.ticker, self.session)
+        return formats.decode_json(files[".json"], asset=asset, ticker=self.ticker, as_of=self.session)
+
+    def page(self) -> bytes:
+        """The report's HTML."""
+        return self.store.read("report", self.ticker, self.session, suffixes=["/report.html"])["/report.html"]
