@@ -3,8 +3,8 @@
 skops alone gives two things up that are needed here:
 
 - **Same model, same bytes.** It names objects and arrays by their address in memory, stamps the files with the time and
-  keeps the gaps between a tree's fields. So its archive is rewritten: no addresses, arrays named by the SHA-256 of their
-  content (equal ones kept once), gaps zero, a fixed order and date. skops reads the result like a file of its own.
+  keeps the gaps between a tree's fields. So its archive is rewritten: no addresses, arrays named by the SHA-256 of
+  their content (equal ones kept once), gaps zero, a fixed order and date. skops reads the result like its own.
 - **A narrow door.** It trusts every estimator there is, and does not look into the arrays of a tree, which scikit-learn
   follows without a bounds check. So a file is read only if it holds nothing but the types a random forest is made of,
   and each tree leads from its root to leaves, inside its own arrays. A seal proves that bytes are the ones written;
@@ -12,6 +12,7 @@ skops alone gives two things up that are needed here:
 """
 
 import datetime
+import hashlib
 import io
 import json
 import zipfile
@@ -93,9 +94,9 @@ def encode_model(model: "Model") -> dict[str, bytes]:
 def decode_model(files: Mapping[str, bytes], *, ticker: str, as_of: datetime.date) -> "Model":
     """The model that `encode_model` was given.
 
-    Raises `DamagedArtefactError` when the bytes are no such model, hold a type or a tree that is not let in (the message
-    names it, and nothing of it is imported), or are another ticker's or session's; `ArtefactError` when another version
-    of scikit-learn made it, since that promises no equal results across versions.
+    Raises `DamagedArtefactError` when the bytes are no such model, hold a type or a tree that is not let in (named in
+    the message, never imported), or are another ticker's or session's; `ArtefactError` when another version of
+    scikit-learn made it, since that promises no equal results across versions.
     """
     from stock_assets.core.modelling import Model
 
@@ -116,8 +117,6 @@ def decode_model(files: Mapping[str, bytes], *, ticker: str, as_of: datetime.dat
 
 def _canonical(dumped: bytes) -> bytes:
     """A skops file whose bytes depend on nothing but what it holds."""
-    import hashlib
-
     with zipfile.ZipFile(io.BytesIO(dumped)) as archive:
         schema = json.loads(archive.read(_SCHEMA))
         members: dict[str, bytes] = {}
