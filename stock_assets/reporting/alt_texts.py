@@ -45,9 +45,7 @@ def drawdown(results: tables.Results) -> str:
     if not drop["max"]:
         return f"{told}, never below it."
     after = f"recovered on {drop['max_recovered']}" if drop["max_recovered"] else "not recovered yet"
-    return (
-        f"{told}, deepest {wording.change(drop['max'])} from {drop['max_peak']} to {drop['max_trough']}, {after}."
-    )
+    return f"{told}, deepest {wording.change(drop['max'])} from {drop['max_peak']} to {drop['max_trough']}, {after}."
 
 
 def volatility(results: tables.Results) -> str:
@@ -64,7 +62,12 @@ def distribution(results: tables.Results) -> str:
     """The losses marked, and the shape."""
     losses = ", ".join(
         f"{name} {wording.fine_change(results.value(f'metrics.{key}'))}"
-        for key, name in (("var_95", "VaR 95%"), ("cvar_95", "CVaR 95%"), ("var_99", "VaR 99%"), ("cvar_99", "CVaR 99%"))
+        for key, name in (
+            ("var_95", "VaR 95%"),
+            ("cvar_95", "CVaR 95%"),
+            ("var_99", "VaR 99%"),
+            ("cvar_99", "CVaR 99%"),
+        )
     )
     return (
         f"Histogram of the returns of one session beside a normal curve. Marked: {losses}. "

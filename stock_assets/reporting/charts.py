@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from stock_assets.core import evaluation
 from stock_assets.reporting import figures, wording
 
 if TYPE_CHECKING:
@@ -171,7 +172,9 @@ def distribution(clean: pd.DataFrame, tails: Mapping[str, float | None], *, labe
             # Bars to 5 deviations; the few beyond are counted in the outermost ones, or they would squeeze the rest.
             edges = mean + deviation * np.linspace(-5, 5, 81)
             clipped = np.clip(values, edges[0], edges[-1])
-            axes.hist(clipped, bins=edges.tolist(), color=figures.BLUE, alpha=0.55, label="Sessions", histtype="stepfilled")
+            axes.hist(
+                clipped, bins=edges.tolist(), color=figures.BLUE, alpha=0.55, label="Sessions", histtype="stepfilled"
+            )
             x = np.linspace(edges[0], edges[-1], 241)
             width = edges[1] - edges[0]
             normal = np.exp(-0.5 * ((x - mean) / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))
@@ -243,7 +246,9 @@ def calibration_bins(backtest: pd.DataFrame, n_bins: int = N_BINS) -> pd.DataFra
     probability = backtest["probability_up"].to_numpy()
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, n_bins + 1)))
     place = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, max(len(edges) - 2, 0))
-    grouped = pd.DataFrame({"forecast": probability, "up": backtest["realised_up"].to_numpy(dtype="float64")}).groupby(place)
+    grouped = pd.DataFrame({"forecast": probability, "up": backtest["realised_up"].to_numpy(dtype="float64")}).groupby(
+        place
+    )
     bins = grouped.agg(forecast=("forecast", "mean"), share_up=("up", "mean"), n=("up", "size")).reset_index(drop=True)
     z = 1.959963984540054
     middle = (bins["share_up"] + z**2 / (2 * bins["n"])) / (1 + z**2 / bins["n"])
@@ -288,6 +293,27 @@ def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes
         return figures.png(figure, simulated=simulated)
 
 
+def growth(backtest: pd.DataFrame, *, horizon: int, cost_bps: float) -> pd.DataFrame:
+    """What one unit of money became, either way, by the rules that evaluation scores.
+
+    Columns `strategy` (long while the probability of a rise is above one half, else in cash) and `buy_and_hold`, indexed
+    by the session at whose close the result is known; it starts with 1 on the session of the first forecast. Only every
+    `horizon`-th forecast is traded; `cost_bps` is paid on everything bought or sold.
+    """
+    traded = backtest.iloc[::horizon]
+    position = (traded["probability_up"] > 0.5).astype("float64")
+    start = pd.DataFrame({"strategy": 1.0, "buy_and_hold": 1.0}, index=traded.index[:1])
+    ways = {"strategy": position, "buy_and_hold": position * 0 + 1}
+    after = pd.DataFrame(
+        {
+            name: (1 + evaluation.strategy_returns(way, traded["realised_return"], cost_bps)).cumprod().to_numpy()
+            for name, way in ways.items()
+        },
+        index=pd.DatetimeIndex(traded["target_session"]),
+    )
+    return pd.concat([start, after]).rename_axis("session")
+
+
 def equity(growth: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
     """Growth of one unit of money: `growth` has columns `strategy` and `buy_and_hold`, indexed by session."""
     with figures.style():
@@ -295,8 +321,12 @@ def equity(growth: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
         dates = _dates(growth.index)
         values = growth[["strategy", "buy_and_hold"]].to_numpy()
         axes.axhline(1, color=figures.MUTED, linewidth=0.8)
-        axes.plot(dates, values[:, 1], color=figures.ORANGE, label=f"Buy and hold: {wording.ratio(float(values[-1, 1]))}")
-        axes.plot(dates, values[:, 0], color=figures.BLUE, label=f"Forecasts followed: {wording.ratio(float(values[-1, 0]))}")
+        axes.plot(
+            dates, values[:, 1], color=figures.ORANGE, label=f"Buy and hold: {wording.ratio(float(values[-1, 1]))}"
+        )
+        axes.plot(
+            dates, values[:, 0], color=figures.BLUE, label=f"Forecasts followed: {wording.ratio(float(values[-1, 0]))}"
+        )
         if values.max() / values.min() >= LOG_SCALE_FROM:
             _log_prices(axes, values)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.4g}×")
@@ -308,7 +338,10 @@ def equity(growth: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
 
 
 def forecast(clean: pd.DataFrame, prediction: Mapping[str, Any], *, label: str, simulated: bool) -> bytes:
-    """The last two months of closes, and the forecast close of the target session with its interval."""
+    """The last two months of closes, and the forecast close of the target session with its interval.
+
+    `prediction` is the row of predictions as a mapping, its sessions as ISO text.
+    """
     with figures.style():
         figure, (axes,) = figures.new(figures.WIDE, 3.1)
         last = clean["close"].tail(FORECAST_SESSIONS)
@@ -340,7 +373,7 @@ def forecast(clean: pd.DataFrame, prediction: Mapping[str, Any], *, label: str, 
         shown = [place for place in shown if target - place >= 6]
         axes.set_xticks(
             [*shown, target],
-            [*(f"{last.index[place]:%Y-%m-%d}" for place in shown), f"{prediction['target_session']:%Y-%m-%d}"],
+            [*(f"{last.index[place]:%Y-%m-%d}" for place in shown), prediction["target_session"]],
         )
         axes.margins(y=0.12)
         axes.set_xlim(-1, target + 2.5)

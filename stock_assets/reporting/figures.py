@@ -89,7 +89,13 @@ def new(
 
 
 def margins(
-    figure: "Figure", *, left: float = 0.72, right: float = 0.2, top: float = 0.42, bottom: float = 0.5, gap: float = 0.3
+    figure: "Figure",
+    *,
+    left: float = 0.72,
+    right: float = 0.2,
+    top: float = 0.42,
+    bottom: float = 0.5,
+    gap: float = 0.3,
 ) -> None:
     """Fixed margins in inches: a layout engine would double the time of a page."""
     width, height = figure.get_size_inches()

@@ -18,11 +18,6 @@ from stock_assets.reporting import alt_texts, charts, tables, wording
 SIMULATED = "simulated"
 SOURCES = {"yahoo": "Yahoo Finance", "csv": "CSV files", SIMULATED: "simulated"}
 
-# Above these a daily forecast is a leak until proven otherwise: Gu, Kelly & Xiu (2020), RFS 33: 2223-2273, find at
-# best 0.4 % of a month's variance, and directions are right 51-52 % of the time.
-SUSPICIOUS_ACCURACY = 0.56
-SUSPICIOUS_R2 = 0.01
-
 
 @dataclasses.dataclass(frozen=True)
 class ReportInputs:
@@ -40,6 +35,14 @@ class ReportInputs:
     backtest: pd.DataFrame
     evaluation: dict[str, Any]
     predictions: pd.DataFrame
+
+
+@dataclasses.dataclass(frozen=True)
+class Warn:
+    """Something a reader must know before any number."""
+
+    title: str
+    text: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,10 +87,12 @@ def render_report(inputs: ReportInputs) -> dict[str, bytes]:
         pictures={picture.name: picture for picture in pictures},
         scores=(tables.classification(results), tables.regression(results)),
         strategy=tables.strategy(results),
+        test=tables.verdict_test(results),
         interval=tables.interval(results),
         years=tables.by_year(results),
         metrics=tables.price_metrics(results),
-        data=tables.data(results),
+        data_table=tables.data(results),
+        data_cells=_data_cells(results),
         repairs=tables.repairs(results),
         long_session=wording.long_session,
     )
@@ -99,8 +104,7 @@ def documents(inputs: ReportInputs) -> dict[str, Any]:
     """The documents that paths on the page refer to: `metrics`, `evaluation`, `prediction` and `data`."""
     row = inputs.predictions.iloc[0].to_dict()
     prediction = {
-        name: f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else value
-        for name, value in row.items()
+        name: f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else value for name, value in row.items()
     }
     repaired = inputs.clean["repairs"].str.split(",").explode()
     repaired = repaired[repaired != ""]
@@ -147,3 +151,90 @@ def _require_consistent(inputs: ReportInputs) -> None:
             raise errors.DataError(
                 f"{inputs.ticker} {inputs.as_of}: {what} reaches to {day}; expected nothing after {inputs.as_of}"
             )
+
+
+def _warnings(inputs: ReportInputs) -> list[Warn]:
+    found = []
+    if inputs.evaluation["suspicious"]:
+        found.append(
+            Warn("Too good to be true", f"Don't trust these scores: {inputs.evaluation['suspicious_reason']}.")
+        )
+    ages = {
+        "model": inputs.predictions["model_as_of"].iloc[0].date(),
+        "evaluation": datetime.date.fromisoformat(inputs.evaluation["as_of"]),
+    }
+    for what, day in ages.items():
+        if day < inputs.as_of:
+            n = int((inputs.clean.index > pd.Timestamp(day)).sum())
+            since = "1 session" if n == 1 else f"{n} sessions"
+            found.append(
+                Warn(
+                    f"Older {what}",
+                    f"The {what} is of {wording.long_session(day)}, {since} before this report: it knows nothing since.",
+                )
+            )
+    return found
+
+
+def _prediction(results: tables.Results) -> dict[str, tables.Cell]:
+    writers: dict[str, wording.Writer] = {
+        "predicted_close": wording.price,
+        "interval_low": wording.price,
+        "interval_high": wording.price,
+        "interval_level": wording.short_percent,
+        "naive_close": wording.price,
+        "probability_up": wording.percent,
+        "expected_return": wording.fine_change,
+    }
+    cells = {name: results.cell(f"prediction.{name}", write) for name, write in writers.items()}
+    return cells | {name: results.session_cell(f"prediction.{name}") for name in ("target_session", "model_as_of")}
+
+
+def _data_cells(results: tables.Results) -> dict[str, tables.Cell]:
+    return {
+        "sessions": results.cell("metrics.n_sessions", wording.count),
+        "first": results.session_cell("metrics.first_session"),
+        "last_close": results.cell("metrics.last_close", wording.price),
+        "last_return": results.cell("metrics.last_return", wording.change),
+        "n_forecasts": results.cell("evaluation.n_forecasts", wording.count),
+        "majority": results.cell("evaluation.classification.majority_accuracy", wording.percent),
+    }
+
+
+def _pictures(inputs: ReportInputs, results: tables.Results) -> list[Picture]:
+    clean, backtest = inputs.clean, inputs.backtest
+    matrix = results.value("evaluation.classification.confusion_matrix")
+    growth = charts.growth(
+        backtest,
+        horizon=results.value("evaluation.horizon_sessions"),
+        cost_bps=results.value("evaluation.backtest.cost_bps"),
+    )
+    look = {"label": f"{inputs.ticker} {inputs.as_of}", "simulated": inputs.source == SIMULATED}
+    return [
+        Picture("forecast", charts.forecast(clean, results.value("prediction"), **look), alt_texts.forecast(results)),
+        Picture("price", charts.price(clean, **look), alt_texts.price(results, clean)),
+        Picture("returns", charts.returns(clean, **look), alt_texts.returns(results)),
+        Picture("drawdown", charts.drawdown(clean, **look), alt_texts.drawdown(results)),
+        Picture("volatility", charts.volatility(clean, **look), alt_texts.volatility(results)),
+        Picture("distribution", charts.distribution(clean, inputs.metrics, **look), alt_texts.distribution(results)),
+        Picture("confusion_matrix", charts.confusion_matrix(matrix, **look), alt_texts.confusion_matrix(matrix)),
+        Picture(
+            "calibration",
+            charts.calibration(backtest, **look),
+            alt_texts.calibration(charts.calibration_bins(backtest)),
+        ),
+        Picture("equity", charts.equity(growth, **look), alt_texts.equity(growth)),
+    ]
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("stock_assets.reporting"),
+        # For the page and its style sheet alike, whatever their names end in.
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.jinja")

@@ -74,8 +74,14 @@ class Results:
         """The number at `path` as a cell; `why` says what it means when it is null."""
         number = self.value(path)
         if number is None:
-            return Cell(wording.UNDEFINED, path, "null", why, note)
+            return Cell(wording.UNDEFINED, path, "null", self._reason(path) or why, note)
         return Cell(write(number), path, repr(number), None, note)
+
+    def _reason(self, path: str) -> str | None:
+        """Why the evaluation says that a number of its is null."""
+        document, _, rest = path.partition(".")
+        reason = self.value("evaluation.reasons").get(rest) if document == "evaluation" else None
+        return f"not defined: {reason}" if reason else None
 
     def session_cell(self, path: str, *, why: str = TOO_SHORT) -> Cell:
         """The session at `path` as a cell."""
@@ -147,7 +153,9 @@ def classification(results: Results) -> Table:
             ),
             _row(
                 "Log loss",
-                *results.compared(f"{at}log_loss", f"{at}log_loss_naive", wording.score, lower=True, note="share so far"),
+                *results.compared(
+                    f"{at}log_loss", f"{at}log_loss_naive", wording.score, lower=True, note="share so far"
+                ),
                 meaning="Punishes confident mistakes hardest; lower is better",
             ),
             _row(
@@ -175,10 +183,16 @@ def regression(results: Results) -> Table:
         "Score",
         ("Model", "Naive", "Model is"),
         (
-            pair("RMSE of the close", "rmse", "rmse_naive", wording.score, last, "Typical error, large ones weigh more"),
+            pair(
+                "RMSE of the close", "rmse", "rmse_naive", wording.score, last, "Typical error, large ones weigh more"
+            ),
             pair("MAE of the close", "mae", "mae_naive", wording.score, last, "Mean absolute error"),
-            pair("MAPE of the close", "mape", "mape_naive", wording.fine_percent, last, "Mean absolute error in percent"),
-            pair("RMSE of the return", "rmse_return", "rmse_return_zero", wording.fine_percent, zero, "Against no change"),
+            pair(
+                "MAPE of the close", "mape", "mape_naive", wording.fine_percent, last, "Mean absolute error in percent"
+            ),
+            pair(
+                "RMSE of the return", "rmse_return", "rmse_return_zero", wording.fine_percent, zero, "Against no change"
+            ),
             pair("", "rmse_return", "rmse_return_mean", wording.fine_percent, mean, "Against the mean return so far"),
             _row(
                 "R² out of sample",
@@ -228,10 +242,34 @@ def strategy(results: Results) -> Table:
             _row(
                 name,
                 results.cell(f"evaluation.backtest.{key}", write),
-                results.cell(f"evaluation.backtest.buy_and_hold.{key}", write, why="not defined for buy and hold"),
+                results.cell(f"evaluation.backtest.buy_and_hold.{key}", write),
                 meaning=meaning,
             )
             for name, key, write, meaning in lines
+        ),
+    )
+
+
+def verdict_test(results: Results) -> Table:
+    """The two claims behind the verdict, and how likely luck would do as well."""
+    at = "evaluation.verdict.test"
+    against = {"up_share": "share of rises so far", "zero": "no change", "mean_return": "mean return so far"}
+    level = results.cell(f"{at}.level", wording.short_percent)
+    return Table(
+        "test",
+        f"The test behind the verdict: below {level.text} counts as skill",
+        "Claim",
+        ("Statistic", "p-value", "… corrected", "Better than naive"),
+        tuple(
+            _row(
+                f"Forecast of the {claim['name']}",
+                results.cell(f"{at}.claims.{place}.statistic", wording.ratio),
+                results.cell(f"{at}.claims.{place}.p_value", wording.p_value),
+                results.cell(f"{at}.claims.{place}.p_value_holm", wording.p_value),
+                Cell("yes", look="better") if claim["better"] else Cell("no", look="worse"),
+                meaning=f"Against {against.get(claim['against'], claim['against'])}",
+            )
+            for place, claim in enumerate(results.value(f"{at}.claims"))
         ),
     )
 

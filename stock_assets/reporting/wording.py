@@ -38,6 +38,11 @@ def percent(value: Number) -> str:
     return _write(value, ".1%")
 
 
+def short_percent(value: Number) -> str:
+    """0.9 as "90%", 0.975 as "97.5%": a level chosen by people, with no more digits than it has."""
+    return UNDEFINED if value is None else f"{_write(100 * value, '.4g')}%"
+
+
 def fine_percent(value: Number) -> str:
     """0.01234 as "1.23%": for quantities of a single session, which one decimal would blur."""
     return _write(value, ".2%")
