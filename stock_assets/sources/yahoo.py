@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +50,10 @@ _folder_is_set = threading.Event()
 class YahooSource:
     """Daily bars, dividends and splits from Yahoo Finance.
 
-    `base_url`, when given, receives every request instead of *.yahoo.com: replay servers, proxies of one's own. The host
-    that was meant is in the header X-Yahoo-Host. `cache_dir` keeps yfinance's cookie and the tickers' time zones; the
-    first source that fetches in a process decides. `timeout`: seconds, for each of the two to four requests of a fetch.
+    `base_url`, when given, receives every request instead of *.yahoo.com (a replay server, a proxy of one's own); the
+    host that was meant is in the header X-Yahoo-Host. `cache_dir` keeps yfinance's cookie and the tickers' time zones;
+    the first source that fetches in a process decides. `timeout`: seconds for each request, of which a fetch that goes
+    well makes two to four.
     """
 
     name = "yahoo"
@@ -68,8 +70,9 @@ class YahooSource:
         ends with the range asked for. Missing prices are NaN; missing volumes are 0, as yfinance makes them. Capital
         gains of funds are left out.
 
-        Raises `SourceUnavailableError` (time-out, no connection, 401, 403, 429, 5xx, not JSON), `NoPricesError` (unknown
-        or delisted ticker, first bar after `session`), `MalformedPricesError` (JSON, but not of the chart's form).
+        Raises `SourceUnavailableError` (time-out, no connection, 401, 403, 429, 5xx, not JSON), `NoPricesError`
+        (unknown or delisted ticker, first bar after `session`), `MalformedPricesError` (JSON, but not of a chart's
+        form).
         """
         ticker = base.check_ticker(ticker)
         with _turn:
@@ -79,8 +82,11 @@ class YahooSource:
         """Whether Yahoo's price service answers within `timeout` seconds, be it that it knows no such ticker."""
         from curl_cffi import requests
 
+        from stock_assets.sources import yahoo_session
+
         try:
-            response = self._session.get(_PROBE, params={"range": "1d", "interval": "1d"}, timeout=timeout)
+            with yahoo_session.YahooSession(self.base_url, timeout) as probe:
+                response = probe.get(_PROBE, params={"range": "1d", "interval": "1d"})
         except requests.exceptions.RequestException:
             return False
         # A log-in page of the hotel's network answers 200 as well.
@@ -130,16 +136,17 @@ class YahooSource:
             raise errors.SourceUnavailableError(f"{where}: no answer from Yahoo: {_told(failure)}") from failure
         if problem := _problem(response, where):
             raise problem from failure
+        if isinstance(failure, requests.exceptions.RequestException):
+            raise errors.SourceUnavailableError(f"{where}: Yahoo broke off: {_told(failure)}") from failure
         if failure is not None or frame is None or not set(_COLUMNS) <= set(frame.columns):
             came = _told(failure) if frame is None else f"columns {', '.join(frame.columns)}"
             raise errors.MalformedPricesError(f"{where}: Yahoo's answer can't be read as prices: {came}") from failure
 
-        index = frame.index
-        assert isinstance(index, pd.DatetimeIndex)
         # Midnights of the exchange: its dates are the sessions.
-        bars = base.raw_frame(index.tz_localize(None), {name: frame[column] for column, name in _COLUMNS.items()})
+        midnights = pd.DatetimeIndex(frame.index).tz_localize(None)
+        bars = base.raw_frame(midnights, {name: frame[column] for column, name in _COLUMNS.items()})
         if bars.empty:
-            raise errors.NoPricesError(f"{where}: Yahoo knows the ticker, but every bar it has is empty")
+            raise errors.NoPricesError(f"{where}: Yahoo knows the ticker, but has no bar with a number in it")
         if bars.index[0] > pd.Timestamp(session):
             raise errors.NoPricesError(
                 f"{where}: no prices up to this session; Yahoo's first session is {bars.index[0]:%Y-%m-%d}"
@@ -154,13 +161,16 @@ class YahooSource:
         # Raise, don't log: all that it would say is in our errors.
         yfinance.config.debug.hide_exceptions = False
         logging.getLogger("yfinance").setLevel(logging.CRITICAL + 1)
+        # About pandas to come, in code that isn't ours. After the import, which puts filters of its own first.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
         if not _folder_is_set.is_set():
             yfinance.set_tz_cache_location(str(self.cache_dir))
             _folder_is_set.set()
 
 
 def _told(error: Exception | None) -> str:
-    return f"{type(error).__name__}: {error}"
+    # curl ends every message with the address of its manual.
+    return f"{type(error).__name__}: {error}".partition(" See https://curl.se")[0]
 
 
 def _chart(response: "requests.Response") -> dict[str, Any] | None:
@@ -208,7 +218,8 @@ def _problem(response: "requests.Response", where: str) -> errors.SourceError | 
 def _complaint(result: dict[str, Any]) -> str | None:
     """What differs in `chart.result[0]` from the form in which yfinance reads it without inventing anything.
 
-    Left to itself, yfinance takes the close for a missing adjusted close, and drops a split without a ratio.
+    Left to itself, yfinance takes the close for a missing adjusted close, drops a split without a
+    ratio, and ignores the currency of dividends.
     """
     quote = result["indicators"]["quote"][0]
     if "timestamp" not in result:
@@ -234,6 +245,8 @@ def _complaint(result: dict[str, Any]) -> str | None:
     for dividend in events.get("dividends", {}).values():
         if not _is_number(dividend.get("amount")):
             return f"dividend {dividend!r}; expected an amount"
+        if dividend.get("currency") and dividend["currency"] != result["meta"].get("currency"):
+            return f"dividend {dividend!r}; expected the prices' currency, {result['meta'].get('currency')}"
     return None
 
 
