@@ -153,7 +153,9 @@ class _ShownProgress:
 
 
 def _show(outcome) -> None:
-    how = "re-used, complete and whole (--force computes again)" if outcome.reused else f"done in {outcome.seconds:.1f} s"
+    how = (
+        "re-used, complete and whole (--force computes again)" if outcome.reused else f"done in {outcome.seconds:.1f} s"
+    )
     colour = "green" if outcome.beats_naive else "yellow"
     _out.print(f"[bold]{outcome.ticker}[/]  {how}")
     _out.print(f"  verdict   [{colour}]{escape(outcome.verdict)}[/]")
@@ -173,7 +175,9 @@ def _short_path(path: str) -> str:
 @commands.command()
 @click.argument("ticker")
 @click.option("--as-of", metavar="DATE", help="Session, YYYY-MM-DD.  [default: the newest that has a report]")
-@click.option("--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
+@click.option(
+    "--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write to."
+)
 @click.option("--source", type=click.Choice(SOURCES), help="Whose data folder.  [default: the newest run's]")
 def export(ticker: str, as_of: str | None, folder: Path, source: str | None) -> None:
     """Write TICKER's artefacts of one session as plain files: CSV, JSON, text, PNG and HTML."""

@@ -35,7 +35,9 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         raise TypeError(f"no resource is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(given))}")
     return dg.Definitions(
         assets=[
-            asset.map_asset_specs(lambda spec: spec.replace_attributes(partitions_def=grid, owners=["team:stock-assets"]))
+            asset.map_asset_specs(
+                lambda spec: spec.replace_attributes(partitions_def=grid, owners=["team:stock-assets"])
+            )
             for asset in assets.ALL
         ],
         asset_checks=asset_checks.build(grid),

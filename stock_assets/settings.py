@@ -128,7 +128,12 @@ class Settings:
                 value = getattr(self, setting.name)
                 shown = f"{value:g}" if isinstance(value, float) else None if value is None else str(value)
                 rows.append(
-                    (setting.metadata["variable"], shown, setting.metadata["shown_default"], setting.metadata["meaning"])
+                    (
+                        setting.metadata["variable"],
+                        shown,
+                        setting.metadata["shown_default"],
+                        setting.metadata["meaning"],
+                    )
                 )
         return rows
 

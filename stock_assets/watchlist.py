@@ -74,7 +74,9 @@ def parse(text: str, path: Path) -> Watchlist:
     for position, item in enumerate(content["tickers"], start=1):
         entry = _entry(item, position, path)
         if entry.ticker in {earlier.ticker for earlier in entries}:
-            raise SettingsError(f"watchlist {path} names {entry.ticker} twice (again as entry {position}); expected once")
+            raise SettingsError(
+                f"watchlist {path} names {entry.ticker} twice (again as entry {position}); expected once"
+            )
         entries.append(entry)
     return Watchlist(path, tuple(entries))
 

@@ -29,7 +29,9 @@ _YAHOO_COLUMNS = {
 }
 
 
-def export(settings: Settings, ticker: str, as_of: str | None, folder: Path, source: str | None) -> tuple[date, str, list[Path]]:
+def export(
+    settings: Settings, ticker: str, as_of: str | None, folder: Path, source: str | None
+) -> tuple[date, str, list[Path]]:
     """Write the artefacts of `ticker` and one session to `folder`; returns session, source and the files written.
 
     Without `as_of`, the newest session that has a report. Without `source`, the data folder that STOCK_ASSETS_SOURCE or
@@ -57,7 +59,9 @@ def export(settings: Settings, ticker: str, as_of: str | None, folder: Path, sou
         try:
             atomic.write_bytes(folder / file_name, data)
         except OSError as error:
-            raise ArtefactError(f"{ticker} {snapshot.session}: {folder / file_name} can't be written: {error}") from error
+            raise ArtefactError(
+                f"{ticker} {snapshot.session}: {folder / file_name} can't be written: {error}"
+            ) from error
         written.append(folder / file_name)
     return snapshot.session, raw.attrs["source"], written
 

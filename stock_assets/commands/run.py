@@ -11,8 +11,8 @@ import dagster as dg
 from stock_assets.commands import home
 from stock_assets.core import sessions
 from stock_assets.core.errors import ArtefactError, SettingsError, StockAssetsError
-from stock_assets.defs import assets, partitions
 from stock_assets.definitions import build_defs
+from stock_assets.defs import assets, partitions
 from stock_assets.settings import Settings
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot

@@ -3,11 +3,12 @@
 The checks of one asset are one step: its table is read once, not once a check.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
-from stock_assets.defs import describe, partitions
+from stock_assets.defs import describe, logs, partitions
 
 # Name of the predicate, whether a failure stops what is downstream, and why.
 RAW = (
@@ -27,6 +28,7 @@ CLEAN = (
     ("adjusted_close_agrees_with_source", False, "Our adjusted close agrees with the source's own."),
 )
 
+
 def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
     """The check steps of the graph, for the partitions of `grid`.
 
@@ -41,7 +43,7 @@ def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
 
     @dg.multi_asset_check(
         name="clean_prices_checks",
-        specs=_specs("clean_prices", CLEAN, grid),
+        specs=_specs("clean_prices", CLEAN, grid, additional_deps=["raw_prices"]),
         ins={"raw_prices": dg.AssetIn("raw_prices")},
         required_resource_keys={"log_dir"},
     )
@@ -51,3 +53,45 @@ def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
         yield from _results(context, "clean_prices", CLEAN, clean_prices, raw_prices)
 
     return [raw_prices_checks, clean_prices_checks]
+
+
+Check = tuple[str, bool, str]
+
+
+def _specs(asset: str, checks: Sequence[Check], grid: dg.PartitionsDefinition, **more: Any) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(name, asset=asset, blocking=blocking, description=why, partitions_def=grid, **more)
+        for name, blocking, why in checks
+    ]
+
+
+def _results(
+    context: dg.AssetCheckExecutionContext, asset: str, checks: Sequence[Check], *frames: Any
+) -> Iterator[dg.AssetCheckResult]:
+    from stock_assets.core import validation
+
+    ticker, session = partitions.split(context.partition_key)
+    findings = []
+    with logs.asset_log(context.resources.log_dir, asset, ticker, session) as log:
+        for name, blocking, _ in checks:
+            predicate = getattr(validation, name)
+            tables = frames if name in validation.COMPARISONS else frames[:1]
+            finding = predicate(*tables, ticker=ticker, as_of=session)
+            findings.append((name, blocking, finding))
+            if not finding.passed:
+                log.log(
+                    40 if blocking else 30, "check %s failed: %s, expected %s", name, finding.observed, finding.expected
+                )
+    # Dagster stops the step at the first blocking failure: the others are told before it.
+    for name, blocking, finding in sorted(findings, key=lambda found: found[1] and not found[2].passed):
+        metadata: dict[str, Any] = {"observed": finding.observed, "expected": finding.expected}
+        if len(finding.offending):
+            metadata["offending sessions"] = describe.preview(finding.offending)
+        yield dg.AssetCheckResult(
+            passed=finding.passed,
+            asset_key=asset,
+            check_name=name,
+            severity=dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN,
+            description=f"{finding.observed}; expected {finding.expected}",
+            metadata=metadata,
+        )

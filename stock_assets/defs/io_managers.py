@@ -1,19 +1,29 @@
-"""Checkpoints: how each kind of artefact reaches the store and comes back. Bytes, paths and checksums are in storage."""
+"""Checkpoints: how each kind of artefact reaches the store and comes back. Bytes and checksums are in storage."""
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
 from stock_assets.core.errors import ModelExpiredError, StockAssetsError
 from stock_assets.defs import logs, partitions
-from stock_assets.storage import formats
+from stock_assets.storage import formats, models
 from stock_assets.storage.artefacts import ArtefactStore
 
 
-class ArtefactIOManager(dg.IOManager):
+class Slot(NamedTuple):
+    """Where an artefact belongs."""
+
+    asset: str
+    ticker: str
+    session: date
+
+
+class ArtefactIOManager(dg.IOManager, ABC):
     """Writes one artefact a partition, atomically and sealed with checksums; verifies the seal on load.
 
     An input whose `AssetIn` has the metadata `most_recent` gets the newest of its partitions that exists, and a
@@ -24,22 +34,22 @@ class ArtefactIOManager(dg.IOManager):
         self._store = store
         self._log_dir = log_dir
 
-    def encode(self, value: Any, asset: str, ticker: str, session: date) -> Mapping[str, bytes]:
+    @abstractmethod
+    def encode(self, value: Any, slot: Slot) -> Mapping[str, bytes]:
         """File suffix -> bytes."""
-        raise NotImplementedError(f"{type(self).__name__} does not write")
 
-    def decode(self, files: Mapping[str, bytes], asset: str, ticker: str, session: date) -> Any:
+    @abstractmethod
+    def decode(self, files: Mapping[str, bytes], slot: Slot) -> Any:
         """The value back from `encode`'s files."""
-        raise NotImplementedError(f"{type(self).__name__} does not read")
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        asset = context.asset_key.to_user_string()
-        ticker, session = partitions.split(context.partition_key)
-        files = self.encode(obj, asset, ticker, session)
-        seal = self._store.write(asset, ticker, session, files)
+        slot = Slot(context.asset_key.to_user_string(), *partitions.split(context.partition_key))
+        with _halting(self._log_dir, slot):
+            files = self.encode(obj, slot)
+            seal = self._store.write(*slot, files)
         context.add_output_metadata(
             {
-                "path": dg.MetadataValue.path(str(self._store.path(asset, ticker, session, next(iter(files))))),
+                "path": dg.MetadataValue.path(str(self._store.path(*slot, next(iter(files))))),
                 "checksum": seal.checksum,
                 "bytes": seal.size,
             }
@@ -48,60 +58,77 @@ class ArtefactIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> Any:
         asset = context.asset_key.to_user_string()
         found = sorted(partitions.split(key)[::-1] for key in context.asset_partition_keys)
-        newest, ticker = found[-1]
-        with logs.asset_log(self._log_dir, asset, ticker, newest) as log:
-            try:
-                if (context.definition_metadata or {}).get("most_recent"):
-                    newest = self._most_recent(asset, ticker, found[0][0], newest)
-                return self.decode(self._store.read(asset, ticker, newest), asset, ticker, newest)
-            except StockAssetsError as error:
-                log.error("%s", error)
-                raise dg.Failure(description=str(error), allow_retries=False) from error
+        (first, ticker), (last, _) = found[0], found[-1]
+        with _halting(self._log_dir, Slot(asset, ticker, last)):
+            wanted = context.definition_metadata or {}
+            session = self._most_recent(asset, ticker, first, last) if wanted.get("most_recent") else last
+            slot = Slot(asset, ticker, session)
+            return self.decode(self._store.read(*slot), slot)
 
     def _most_recent(self, asset: str, ticker: str, first: date, last: date) -> date:
         session = self._store.latest(asset, ticker, not_after=last, not_before=first)
         if session is None:
             raise ModelExpiredError(
-                f"{ticker} {last}: no {asset} from the last {partitions.MODEL_LIFETIME} sessions ({first} to {last}), so the "
-                f"model has expired; materialise model, backtest and evaluation for {ticker}, session {last}"
+                f"{ticker} {last}: there is no {asset} from the last {partitions.MODEL_LIFETIME} sessions ({first} to "
+                f"{last}), so the model has expired; materialise model, backtest and evaluation of {ticker}, session {last}"
             )
         return session
 
 
-class TableIOManager(ArtefactIOManager):
-    """Frames as Parquet; `attrs["source"]` travels along and `attrs["as_of"]` tells the partition."""
+@contextmanager
+def _halting(log_dir: Path, slot: Slot) -> Iterator[None]:
+    """Turns our own errors into a `Failure` that Dagster does not retry, and logs them under the artefact's asset."""
+    try:
+        yield
+    except StockAssetsError as error:
+        with logs.asset_log(log_dir, *slot) as log:
+            log.error("%s", error, exc_info=True)
+        raise dg.Failure(description=str(error), allow_retries=False) from error
 
-    def encode(self, value, asset, ticker, session):
+
+class TableIOManager(ArtefactIOManager):
+    """Frames as Parquet; where their prices came from travels along as `attrs["source"]`."""
+
+    def encode(self, value: Any, slot: Slot) -> Mapping[str, bytes]:
+        asset, ticker, session = slot
         return {
-            ".parquet": formats.encode_table(value, asset=asset, ticker=ticker, as_of=session, source=value.attrs["source"])
+            ".parquet": formats.encode_table(
+                value, asset=asset, ticker=ticker, as_of=session, source=value.attrs["source"]
+            )
         }
 
-    def decode(self, files, asset, ticker, session):
+    def decode(self, files: Mapping[str, bytes], slot: Slot) -> Any:
+        asset, ticker, session = slot
         return formats.decode_table(files[".parquet"], asset=asset, ticker=ticker, as_of=session)
 
 
 class JsonIOManager(ArtefactIOManager):
     """Dictionaries as JSON."""
 
-    def encode(self, value, asset, ticker, session):
+    def encode(self, value: Any, slot: Slot) -> Mapping[str, bytes]:
         return {".json": formats.encode_json(value)}
 
-    def decode(self, files, asset, ticker, session):
+    def decode(self, files: Mapping[str, bytes], slot: Slot) -> Any:
+        asset, ticker, session = slot
         return formats.decode_json(files[".json"], asset=asset, ticker=ticker, as_of=session)
 
 
 class ModelIOManager(ArtefactIOManager):
     """Fitted models as skops files, never pickle, with their card as JSON beside them."""
 
-    def encode(self, value, asset, ticker, session):
-        return formats.encode_model(value)
+    def encode(self, value: Any, slot: Slot) -> Mapping[str, bytes]:
+        return models.encode_model(value)
 
-    def decode(self, files, asset, ticker, session):
-        return formats.decode_model(files)
+    def decode(self, files: Mapping[str, bytes], slot: Slot) -> Any:
+        _, ticker, session = slot
+        return models.decode_model(files, ticker=ticker, as_of=session)
 
 
 class ReportIOManager(ArtefactIOManager):
-    """Folders of files; nothing downstream reads them back."""
+    """Folders of files: relative name -> bytes."""
 
-    def encode(self, value, asset, ticker, session):
+    def encode(self, value: Any, slot: Slot) -> Mapping[str, bytes]:
         return {f"/{name}": content for name, content in value.items()}
+
+    def decode(self, files: Mapping[str, bytes], slot: Slot) -> Any:
+        return {suffix.removeprefix("/"): content for suffix, content in files.items()}

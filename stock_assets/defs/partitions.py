@@ -28,7 +28,9 @@ def grid(tickers: Sequence[str], first_session: date) -> dg.MultiPartitionsDefin
     A session's partition exists from 22:00 UTC of that session.
     """
     if not 1960 <= first_session.year < _LAST_YEAR:
-        raise SettingsError(f"STOCK_ASSETS_FIRST_SESSION is {first_session}; expected a date from 1960 to {_LAST_YEAR - 1}")
+        raise SettingsError(
+            f"STOCK_ASSETS_FIRST_SESSION is {first_session}; expected a date from 1960 to {_LAST_YEAR - 1}"
+        )
     shut = closures.closed_weekdays(first_session, date(_LAST_YEAR, 12, 31))
     sessions = dg.DailyPartitionsDefinition(
         start_date=first_session.isoformat(),

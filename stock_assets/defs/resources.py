@@ -45,7 +45,9 @@ def price_source(settings: Settings) -> "PriceSource":
         from stock_assets.sources.csv_files import CsvSource
 
         if settings.prices_dir is None:
-            raise SettingsError("source csv needs STOCK_ASSETS_PRICES_DIR: a folder of <TICKER>.csv files; it is not set")
+            raise SettingsError(
+                "source csv needs STOCK_ASSETS_PRICES_DIR: a folder of <TICKER>.csv files; it is not set"
+            )
         return CsvSource(settings.prices_dir)
     from stock_assets.sources.simulated import SimulatedSource
 

@@ -27,7 +27,9 @@ def predictions(context: dg.AssetExecutionContext, features, model, evaluation):
         )
         forecast.attrs["source"] = features.attrs["source"]
         row = forecast.iloc[0]
-        work.log.info("%s: close %.2f, up with %.1f %%", row.target_session.date(), row.predicted_close, 100 * row.probability_up)
+        work.log.info(
+            "%s: close %.2f, up with %.1f %%", row.target_session.date(), row.predicted_close, 100 * row.probability_up
+        )
         context.add_output_metadata(
             {
                 **describe.table(forecast, schemas.PREDICTIONS),
