@@ -153,9 +153,8 @@ class _ShownProgress:
 
 
 def _show(outcome) -> None:
-    how = (
-        "re-used, complete and whole (--force computes again)" if outcome.reused else f"done in {outcome.seconds:.1f} s"
-    )
+    fresh = f"done in {outcome.seconds:.1f} s"
+    how = "re-used: complete and whole already (--force computes again)" if outcome.reused else fresh
     colour = "green" if outcome.beats_naive else "yellow"
     _out.print(f"[bold]{outcome.ticker}[/]  {how}")
     _out.print(f"  verdict   [{colour}]{escape(outcome.verdict)}[/]")

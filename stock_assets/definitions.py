@@ -34,18 +34,17 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     if unknown:
         raise TypeError(f"no resource is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(given))}")
     return dg.Definitions(
-        assets=[
-            asset.map_asset_specs(
-                lambda spec: spec.replace_attributes(partitions_def=grid, owners=["team:stock-assets"])
-            )
-            for asset in assets.ALL
-        ],
+        assets=[asset.map_asset_specs(lambda spec: _placed(spec, grid)) for asset in assets.ALL],
         asset_checks=asset_checks.build(grid),
         jobs=jobs.ALL,
         resources=given | overrides,
         # A process a step would import pandas and scikit-learn again each time: 3 s a step.
         executor=dg.in_process_executor,
     )
+
+
+def _placed(spec: dg.AssetSpec, grid: dg.PartitionsDefinition) -> dg.AssetSpec:
+    return spec.replace_attributes(partitions_def=grid, owners=["team:stock-assets"])
 
 
 defs = build_defs()

@@ -3,6 +3,7 @@
 The checks of one asset are one step: its table is read once, not once a check.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -79,9 +80,8 @@ def _results(
             finding = predicate(*tables, ticker=ticker, as_of=session)
             findings.append((name, blocking, finding))
             if not finding.passed:
-                log.log(
-                    40 if blocking else 30, "check %s failed: %s, expected %s", name, finding.observed, finding.expected
-                )
+                level = logging.ERROR if blocking else logging.WARNING
+                log.log(level, "check %s failed: %s; expected %s", name, finding.observed, finding.expected)
     # Dagster stops the step at the first blocking failure: the others are told before it.
     for name, blocking, finding in sorted(findings, key=lambda found: found[1] and not found[2].passed):
         metadata: dict[str, Any] = {"observed": finding.observed, "expected": finding.expected}

@@ -69,8 +69,8 @@ class ArtefactIOManager(dg.IOManager, ABC):
         session = self._store.latest(asset, ticker, not_after=last, not_before=first)
         if session is None:
             raise ModelExpiredError(
-                f"{ticker} {last}: there is no {asset} from the last {partitions.MODEL_LIFETIME} sessions ({first} to "
-                f"{last}), so the model has expired; materialise model, backtest and evaluation of {ticker}, session {last}"
+                f"{ticker} {last}: there is no {asset} from the last {partitions.MODEL_LIFETIME} sessions, {first} to "
+                f"{last}: the model has expired; materialise model, backtest and evaluation of {ticker}, session {last}"
             )
         return session
 

@@ -15,6 +15,7 @@ def scores(evaluation: Mapping[str, Any]) -> str:
     strategy = evaluation["backtest"]
     hold = strategy["buy_and_hold"]
     interval = evaluation["interval"]
+    test = evaluation["verdict"]["test"]
     low, high = classification["accuracy_ci95"]
     (down_down, down_up), (up_down, up_up) = classification["confusion_matrix"]
     simulated = ["SIMULATED PRICES, NOT REAL ONES", ""] if evaluation["source"] == "simulated" else []
@@ -25,8 +26,7 @@ def scores(evaluation: Mapping[str, Any]) -> str:
         f"{evaluation['last_forecast']}, {evaluation['horizon_sessions']} session(s) ahead",
         "",
         evaluation["verdict"]["text"],
-        f"Test: {evaluation['verdict']['test']['name']}; p = {wording.p_value(evaluation['verdict']['test']['p_value'])}, "
-        f"claimed at {wording.percent(evaluation['verdict']['test']['level'])} or less",
+        f"Test: {test['name']}; p = {wording.p_value(test['p_value'])}, expected at most {test['level']:g} for a claim",
         "",
         _row("DIRECTION", "model", "naive"),
         _row(

@@ -1,4 +1,4 @@
-"""Writing one plain file whole or not at all. Artefacts, which are sealed and many, have their own way (see artefacts)."""
+"""Writing one plain file whole or not at all. Artefacts, which are sealed, have their own way (see artefacts)."""
 
 import contextlib
 import os
