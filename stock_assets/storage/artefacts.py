@@ -35,6 +35,7 @@ from stock_assets.core.errors import (
     InvalidTickerError,
     MissingArtefactError,
 )
+from stock_assets.storage import atomic
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -136,7 +137,7 @@ class ArtefactStore:
         Files of the artefact's earlier version that are not among them are removed. When the same bytes are there
         already, and whole, nothing is touched.
 
-        Raises `ArtefactError` when it can't be written; the artefact is then absent or as it was before.
+        Raises `ArtefactError` when it can't be written; the artefact is then absent, or whole as it was before.
         """
         artefact = _Artefact(asset, ticker, session)
         if not files:
@@ -331,12 +332,12 @@ class _LocalFolder:
             seal_temporary = self.path / f"{token}.seal.tmp"
             try:
                 for name, data in contents.items():
-                    _write_synced(temporaries[name], data)
-                _write_synced(seal_temporary, seal.text.encode())
+                    atomic.write_synced(temporaries[name], data)
+                atomic.write_synced(seal_temporary, seal.text.encode())
                 if stored is not None:
                     (self.path / artefact.seal_name).unlink()
                     # On disk before a file changes: after a power cut, an old seal beside new files would be damage.
-                    _sync_folder(self.path)
+                    atomic.sync_folder(self.path)
                 folders = {self.path}
                 for name, temporary in temporaries.items():
                     target = self.path / name
@@ -345,9 +346,9 @@ class _LocalFolder:
                     folders |= {folder for folder in target.parents if folder.is_relative_to(self.path)}
                 self._remove_strangers(artefact, contents)
                 for folder in folders:
-                    _sync_folder(folder)
+                    atomic.sync_folder(folder)
                 seal_temporary.replace(self.path / artefact.seal_name)
-                _sync_folder(self.path)
+                atomic.sync_folder(self.path)
             finally:
                 for temporary in (*temporaries.values(), seal_temporary):
                     temporary.unlink(missing_ok=True)
@@ -383,7 +384,11 @@ class _LocalFolder:
 
 
 class _RemoteFolder:
-    """One asset's prefix for one ticker, on anything fsspec speaks to. Each object is replaced atomically."""
+    """One asset's prefix for one ticker, on anything fsspec speaks to. Each object is replaced atomically.
+
+    File systems of fsspec remember listings, s3fs consults them even to read one object, and other processes write too:
+    so each look forgets them first.
+    """
 
     def __init__(self, path: "UPath") -> None:
         self.url = str(path)
@@ -401,8 +406,10 @@ class _RemoteFolder:
             return []
 
     def get(self, name: str) -> bytes | None:
+        path = f"{self.root}/{name}"
+        self.fs.invalidate_cache(path)
         try:
-            return self.fs.cat_file(f"{self.root}/{name}")
+            return self.fs.cat_file(path)
         except FileNotFoundError:
             return None
 
@@ -462,22 +469,6 @@ def _seal(contents: Mapping[str, bytes]) -> Seal:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    """Make renames and removals in the folder survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _failures() -> tuple[type[Exception], ...]:
