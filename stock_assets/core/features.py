@@ -4,7 +4,7 @@ Two rules hold for every column:
 
 - **Point in time.** The value of a session is made of that row and earlier ones only, to the last bit. Windows are
   therefore folded here in a fixed order and not with `pandas.rolling`: before pandas 3, its skew and kurt centre the
-  whole column first, so that later rows change earlier values (by up to 1e-5), and in any release an outlier that
+  whole column first, so that later rows change earlier values (7e-6 seen), and in any release an outlier that
   left the window long ago stays in the last digits.
 - **Free of scale.** Multiplying all prices, or all volumes, by a constant changes nothing: a later split or dividend
   rescales the whole past of a snapshot. Prices are read through the growth of one unit of money since the first row,
@@ -36,7 +36,7 @@ VOLATILITY_WINDOW = 21
 
 
 class FeatureDoc(NamedTuple):
-    """What a column is: `window` is the number of rows it looks at (0: none but the calendar)."""
+    """What a column is; `window` is the number of rows it takes, 0 when the date alone tells."""
 
     formula: str
     window: int
@@ -70,15 +70,15 @@ _BERKMAN = "Berkman et al. (2012), Journal of Financial and Quantitative Analysi
 # r: total return; G: growth, the product of 1 + r; o, h, l: open, high, low in units of G; v: volume.
 _BY_GROUP: dict[str, dict[str, FeatureDoc]] = {
     "returns": {
-        "return_1": FeatureDoc("r[t]", 1, "fraction", _LEHMANN),
-        "return_1_lag_1": FeatureDoc("r[t-1]", 2, "fraction", _LEHMANN),
-        "return_1_lag_2": FeatureDoc("r[t-2]", 3, "fraction", _LEHMANN),
-        "return_1_lag_3": FeatureDoc("r[t-3]", 4, "fraction", _LEHMANN),
-        "return_1_lag_4": FeatureDoc("r[t-4]", 5, "fraction", _LEHMANN),
-        "mean_return_5": FeatureDoc("mean of r over 5 sessions", 5, "fraction per session", _LEHMANN),
-        "mean_return_10": FeatureDoc("mean of r over 10 sessions", 10, "fraction per session", _LEHMANN),
-        "mean_return_21": FeatureDoc("mean of r over 21 sessions", 21, "fraction per session", _GKX),
-        "mean_return_63": FeatureDoc("mean of r over 63 sessions", 63, "fraction per session", _GKX),
+        "return_1": FeatureDoc("r[t]", 2, "fraction", _LEHMANN),
+        "return_1_lag_1": FeatureDoc("r[t-1]", 3, "fraction", _LEHMANN),
+        "return_1_lag_2": FeatureDoc("r[t-2]", 4, "fraction", _LEHMANN),
+        "return_1_lag_3": FeatureDoc("r[t-3]", 5, "fraction", _LEHMANN),
+        "return_1_lag_4": FeatureDoc("r[t-4]", 6, "fraction", _LEHMANN),
+        "mean_return_5": FeatureDoc("mean of r over 5 sessions", 6, "fraction per session", _LEHMANN),
+        "mean_return_10": FeatureDoc("mean of r over 10 sessions", 11, "fraction per session", _LEHMANN),
+        "mean_return_21": FeatureDoc("mean of r over 21 sessions", 22, "fraction per session", _GKX),
+        "mean_return_63": FeatureDoc("mean of r over 63 sessions", 64, "fraction per session", _GKX),
     },
     "momentum": {
         "momentum_6": FeatureDoc("G[t] / G[t-126] - 1", 127, "fraction", _JEGADEESH),
@@ -109,10 +109,10 @@ _BY_GROUP: dict[str, dict[str, FeatureDoc]] = {
         "drawdown_252": FeatureDoc("G / highest G of 252 sessions - 1", 252, "fraction, <= 0", _GEORGE),
     },
     "volatility": {
-        "volatility_5": FeatureDoc("sample deviation of r over 5", 5, "fraction per session", _GKX),
-        "volatility_21": FeatureDoc("sample deviation of r over 21", 21, "fraction per session", _GKX),
-        "volatility_63": FeatureDoc("sample deviation of r over 63", 63, "fraction per session", _GKX),
-        "volatility_ratio_5_63": FeatureDoc("volatility_5 / volatility_63; 1 when both are 0", 63, "ratio", _GKX),
+        "volatility_5": FeatureDoc("sample deviation of r over 5", 6, "fraction per session", _GKX),
+        "volatility_21": FeatureDoc("sample deviation of r over 21", 22, "fraction per session", _GKX),
+        "volatility_63": FeatureDoc("sample deviation of r over 63", 64, "fraction per session", _GKX),
+        "volatility_ratio_5_63": FeatureDoc("volatility_5 / volatility_63; 1 when both are 0", 64, "ratio", _GKX),
         "parkinson_21": FeatureDoc(
             "sqrt(mean over 21 of ln(h/l)^2 / (4 ln 2))", 21, "fraction per session", _PARKINSON
         ),
@@ -123,11 +123,11 @@ _BY_GROUP: dict[str, dict[str, FeatureDoc]] = {
             "Wilder mean over 14 of max(h, G[t-1]) - min(l, G[t-1]), / G", 15, "fraction of the price", _WILDER
         ),
         "skew_63": FeatureDoc(
-            "third central moment / second^1.5 of r over 63; 0 when r never changed", 63, "none", f"{_AMAYA}; {_JOANES}"
+            "third central moment / second^1.5 of r over 63; 0 when r never changed", 64, "none", f"{_AMAYA}; {_JOANES}"
         ),
         "kurtosis_63": FeatureDoc(
             "fourth central moment / second^2 - 3 of r over 63; 0 when r never changed",
-            63,
+            64,
             "none (0: normal)",
             f"{_AMAYA}; {_JOANES}",
         ),
@@ -448,10 +448,10 @@ def turn_of_month(index: pd.DatetimeIndex) -> Floats:
     as for Hurricane Sandy, are in it as well: the one thing known here a little before its time.)
     """
     calendar = _calendar(index, sessions_ahead=1)
-    months = calendar.year * 12 + calendar.month
-    rank = pd.Series(1, index=calendar).groupby(months.to_numpy()).cumsum().to_numpy()
-    last = np.append(months[1:] != months[:-1], False)
-    return ((rank <= 3) | last)[calendar.searchsorted(index)].astype(float)
+    months = calendar.to_numpy().astype("datetime64[M]")
+    first = np.append(True, months[1:] != months[:-1])
+    last = np.append(first[1:], False)
+    return ((sessions_since(first, cap=3) < 3) | last)[calendar.searchsorted(index)].astype(np.float64)
 
 
 def _calendar(index: pd.DatetimeIndex, sessions_ahead: int) -> pd.DatetimeIndex:
