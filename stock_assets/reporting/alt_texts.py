@@ -30,7 +30,7 @@ def price(results: tables.Results, clean: pd.DataFrame) -> str:
 def returns(results: tables.Results) -> str:
     """The best and the worst session."""
     best, worst = results.value("metrics.best"), results.value("metrics.worst")
-    if best is None or worst is None:
+    if best["session"] is None:
         return "Total return of each session: not defined, the history is too short."
     return (
         f"Total return of each session: best {wording.fine_change(best['return'])} on {best['session']}, worst "
@@ -112,10 +112,12 @@ def equity(growth: pd.DataFrame) -> str:
 def forecast(results: tables.Results) -> str:
     """The forecast, its interval and the naive forecast."""
     row = results.value("prediction")
+    predicted, low, high, naive = (
+        wording.price(row[name]) for name in ("predicted_close", "interval_low", "interval_high", "naive_close")
+    )
     return (
-        f"Closes of the last sessions up to {wording.price(row['naive_close'])}, and for {row['target_session']} the "
-        f"forecast {wording.price(row['predicted_close'])} with an interval from {wording.price(row['interval_low'])} to "
-        f"{wording.price(row['interval_high'])}; the naive forecast is {wording.price(row['naive_close'])}."
+        f"Closes of the last sessions up to {naive}, and for {row['target_session']} the forecast {predicted} with an "
+        f"interval from {low} to {high}; the naive forecast is {naive}."
     )
 
 

@@ -36,7 +36,7 @@ def price(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
     at least 8 times its lowest, so that equal percentages are equal heights.
     """
     with figures.style():
-        figure, (whole, recent, volume) = figures.new(figures.WIDE, 6.6, rows=[1.0, 1.25, 0.5])
+        figure, (whole, recent, volume) = figures.new(figures.WIDE, 6.4, (4.75, 6.05), (1.45, 3.8), (0.32, 1.2))
         dates = _dates(clean.index)
         close = clean["close"].to_numpy()
 
@@ -56,8 +56,8 @@ def price(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
                 recent.plot(dates, average, color=colour, label=f"Average over {window}")
         _title(recent, "", f"Last {len(last)} sessions, with moving averages")
         _prices_axis(recent)
-        _mark_events(whole, clean, clean, named=False)
-        _mark_events(recent, last, clean, named=True)
+        _mark_events(whole, clean, named=False)
+        _mark_events(recent, last, named=True)
         _legend_under_title(recent)
         _time_axis(recent, dates)
         recent.tick_params(labelbottom=False)
@@ -68,14 +68,13 @@ def price(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
         volume.set_ylabel("Volume, millions")
         _time_axis(volume, dates)
         volume.set_xlim(recent.get_xlim())
-        figures.margins(figure, gap=0.38, bottom=0.32, top=0.36)
         return figures.png(figure, simulated=simulated)
 
 
 def returns(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
     """Total return of every session as a line from zero, the best and the worst marked."""
     with figures.style():
-        figure, (axes,) = figures.new(figures.WIDE, 2.9)
+        figure, (axes,) = figures.new(figures.WIDE, 2.9, (0.35, 2.5))
         known = clean["total_return"].dropna()
         dates, values = _dates(known.index), known.to_numpy()
         _title(axes, label, "total return of each session")
@@ -98,14 +97,13 @@ def returns(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
             _say_too_short(axes)
         axes.axhline(0, color=figures.MUTED, linewidth=0.8)
         _percent_axis(axes.yaxis, signed=True)
-        figures.margins(figure, bottom=0.35)
         return figures.png(figure, simulated=simulated)
 
 
 def drawdown(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
     """Distance of the adjusted close below its highest value so far: adjusted close / running maximum - 1."""
     with figures.style():
-        figure, (axes,) = figures.new(figures.WIDE, 2.7)
+        figure, (axes,) = figures.new(figures.WIDE, 2.7, (0.35, 2.3))
         dates = _dates(clean.index)
         adjusted = clean["adjusted_close"]
         below = (adjusted / adjusted.cummax() - 1).to_numpy()
@@ -128,14 +126,13 @@ def drawdown(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
         axes.set_ylim(min(below[worst] * 1.12, -0.01), 0)
         _percent_axis(axes.yaxis, signed=True)
         _time_axis(axes, dates)
-        figures.margins(figure, bottom=0.35)
         return figures.png(figure, simulated=simulated)
 
 
 def volatility(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
     """Standard deviation of total returns over the last 21 and 63 sessions, times sqrt(252)."""
     with figures.style():
-        figure, (axes,) = figures.new(figures.WIDE, 2.9)
+        figure, (axes,) = figures.new(figures.WIDE, 2.9, (0.35, 2.3))
         _title(axes, label, "rolling volatility, annualised")
         dates = _dates(clean.index)
         drawn = False
@@ -153,7 +150,6 @@ def volatility(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
         else:
             _say_too_short(axes)
         _percent_axis(axes.yaxis)
-        figures.margins(figure, top=0.62, bottom=0.35)
         return figures.png(figure, simulated=simulated)
 
 
@@ -163,9 +159,9 @@ def distribution(clean: pd.DataFrame, tails: Mapping[str, float | None], *, labe
     `tails` has `var_95`, `cvar_95`, `var_99`, `cvar_99` as returns of one session; those that are None are left out.
     """
     with figures.style():
-        figure, (axes,) = figures.new(figures.WIDE, 3.3)
+        figure, (axes,) = figures.new(figures.HALF, 3.9, (0.38, 3.5), left=0.62)
         values = clean["total_return"].dropna().to_numpy()
-        _title(axes, label, "distribution of returns of one session")
+        _title(axes, label, "returns of one session")
         deviation = float(values.std(ddof=1)) if len(values) > 1 else 0.0
         if deviation > 0:
             mean = float(values.mean())
@@ -196,7 +192,6 @@ def distribution(clean: pd.DataFrame, tails: Mapping[str, float | None], *, labe
         else:
             _say_too_short(axes)
         _percent_axis(axes.xaxis, signed=True)
-        figures.margins(figure, bottom=0.38)
         return figures.png(figure, simulated=simulated)
 
 
@@ -207,7 +202,7 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], *, label: str, simulated: 
     down first.
     """
     with figures.style():
-        figure, (axes,) = figures.new(figures.HALF, 4.2)
+        figure, (axes,) = figures.new(figures.HALF, 4.2, (0.42, 3.8), left=0.42, right=0.15)
         counts = np.asarray(matrix, dtype="float64")
         totals = counts.sum(axis=1, keepdims=True)
         shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
@@ -233,15 +228,14 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], *, label: str, simulated: 
         for spine in axes.spines.values():
             spine.set_visible(False)
         _title(axes, label, "forecast against outcome")
-        figures.margins(figure, left=0.42, right=0.15, bottom=0.42)
         return figures.png(figure, simulated=simulated)
 
 
 def calibration_bins(backtest: pd.DataFrame, n_bins: int = N_BINS) -> pd.DataFrame:
     """Forecast probabilities in bins of equal size, beside how often the price then rose.
 
-    Columns: `forecast` (mean probability of the bin), `share_up`, `low`, `high` (95 % Wilson interval of `share_up`) and
-    `n`; one row a bin, in rising order, no more bins than distinct edges. Wilson (1927), JASA 22: 209-212.
+    Columns: `forecast` (mean probability of the bin), `share_up`, `low`, `high` (95 % Wilson interval of `share_up`)
+    and `n`; one row a bin, in rising order, no more bins than distinct edges. Wilson (1927), JASA 22: 209-212.
     """
     probability = backtest["probability_up"].to_numpy()
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, n_bins + 1)))
@@ -254,13 +248,15 @@ def calibration_bins(backtest: pd.DataFrame, n_bins: int = N_BINS) -> pd.DataFra
     middle = (bins["share_up"] + z**2 / (2 * bins["n"])) / (1 + z**2 / bins["n"])
     spread = (bins["share_up"] * (1 - bins["share_up"]) / bins["n"] + z**2 / (4 * bins["n"] ** 2)) ** 0.5
     half = z * spread / (1 + z**2 / bins["n"])
-    return bins.assign(low=middle - half, high=middle + half)[["forecast", "share_up", "low", "high", "n"]]
+    # At a share of 0 or 1 rounding would put the share a hair outside its own interval.
+    low, high = (middle - half).clip(upper=bins["share_up"]), (middle + half).clip(lower=bins["share_up"])
+    return bins.assign(low=low, high=high)[["forecast", "share_up", "low", "high", "n"]]
 
 
 def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
     """Reliability chart: forecast probability against the share of sessions that rose, with 95 % intervals."""
     with figures.style():
-        figure, (axes, counts) = figures.new(figures.HALF, 4.2, rows=[4.2, 1], share_x=True)
+        figure, (axes, counts) = figures.new(figures.HALF, 4.2, (1.3, 3.8), (0.52, 1.1))
         bins = calibration_bins(backtest)
         probability = backtest["probability_up"].to_numpy()
         ends = [min(probability.min(), bins["low"].min()), max(probability.max(), bins["high"].max())]
@@ -278,10 +274,13 @@ def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes
             linewidth=1,
             label="Forecasts, with 95% interval",
         )
+        axes.set_xlim(low, high)
         axes.set_ylim(low, high)
         axes.set_ylabel("Share that rose")
         axes.legend(loc="upper left", borderaxespad=0.1)
         _percent_axis(axes.yaxis)
+        _percent_axis(axes.xaxis)
+        axes.tick_params(labelbottom=False)
         counts.hist(probability, bins=np.linspace(low, high, 41).tolist(), color=figures.MUTED, histtype="stepfilled")
         counts.set_xlim(low, high)
         counts.set_ylabel("Sessions")
@@ -289,16 +288,15 @@ def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes
         counts.yaxis.set_major_locator(_few_ticks(2))
         _percent_axis(counts.xaxis)
         _title(axes, label, "calibration")
-        figures.margins(figure, left=0.68, right=0.2, bottom=0.5, gap=0.1)
         return figures.png(figure, simulated=simulated)
 
 
 def growth(backtest: pd.DataFrame, *, horizon: int, cost_bps: float) -> pd.DataFrame:
     """What one unit of money became, either way, by the rules that evaluation scores.
 
-    Columns `strategy` (long while the probability of a rise is above one half, else in cash) and `buy_and_hold`, indexed
-    by the session at whose close the result is known; it starts with 1 on the session of the first forecast. Only every
-    `horizon`-th forecast is traded; `cost_bps` is paid on everything bought or sold.
+    Columns `strategy` (long while the probability of a rise is above one half, else in cash) and `buy_and_hold`,
+    indexed by the session at whose close the result is known; it starts with 1 on the session of the first forecast.
+    Only every `horizon`-th forecast is traded; `cost_bps` is paid on everything bought or sold.
     """
     traded = backtest.iloc[::horizon]
     position = (traded["probability_up"] > 0.5).astype("float64")
@@ -317,7 +315,7 @@ def growth(backtest: pd.DataFrame, *, horizon: int, cost_bps: float) -> pd.DataF
 def equity(growth: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
     """Growth of one unit of money: `growth` has columns `strategy` and `buy_and_hold`, indexed by session."""
     with figures.style():
-        figure, (axes,) = figures.new(figures.WIDE, 3.3)
+        figure, (axes,) = figures.new(figures.WIDE, 3.3, (0.35, 2.7))
         dates = _dates(growth.index)
         values = growth[["strategy", "buy_and_hold"]].to_numpy()
         axes.axhline(1, color=figures.MUTED, linewidth=0.8)
@@ -333,7 +331,6 @@ def equity(growth: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
         _title(axes, label, "growth of 1, out of sample, after costs")
         _legend_under_title(axes)
         _time_axis(axes, dates)
-        figures.margins(figure, top=0.62, bottom=0.35)
         return figures.png(figure, simulated=simulated)
 
 
@@ -343,7 +340,7 @@ def forecast(clean: pd.DataFrame, prediction: Mapping[str, Any], *, label: str, 
     `prediction` is the row of predictions as a mapping, its sessions as ISO text.
     """
     with figures.style():
-        figure, (axes,) = figures.new(figures.WIDE, 3.1)
+        figure, (axes,) = figures.new(figures.HALF, 3.5, (0.35, 2.9), right=0.42)
         last = clean["close"].tail(FORECAST_SESSIONS)
         # Sessions are spaced evenly: on a calendar the one-session forecast would hide behind a weekend's gap.
         places = np.arange(len(last), dtype="float64")
@@ -358,29 +355,27 @@ def forecast(clean: pd.DataFrame, prediction: Mapping[str, Any], *, label: str, 
         )  # fmt: skip
         axes.plot(
             target, prediction["naive_close"], "D", markersize=7, color="none", markeredgecolor=figures.ORANGE,
-            markeredgewidth=1.6, label=f"Naive {wording.price(prediction['naive_close'])}", linestyle="none",
+            markeredgewidth=1.6, label="Naive", linestyle="none",
         )  # fmt: skip
         axes.plot(
             target, prediction["predicted_close"], "o", markersize=5, color=figures.BLUE,
-            label=f"Forecast {wording.price(prediction['predicted_close'])}", linestyle="none",
+            label="Forecast", linestyle="none",
         )  # fmt: skip
         for value, where in ((low, "top"), (high, "bottom")):
             axes.annotate(
                 wording.price(value), (target, value), xytext=(0, -3 if where == "top" else 3),
                 textcoords="offset points", ha="center", va=where, fontsize=8.5, color=figures.BLUE,
             )  # fmt: skip
-        shown = np.unique(np.linspace(0, len(last) - 1, min(5, len(last))).round().astype(int)).tolist()
-        shown = [place for place in shown if target - place >= 6]
+        shown = np.unique(np.linspace(0, 0.62 * (len(last) - 1), 3).round().astype(int)).tolist()
         axes.set_xticks(
             [*shown, target],
             [*(f"{last.index[place]:%Y-%m-%d}" for place in shown), prediction["target_session"]],
         )
         axes.margins(y=0.12)
-        axes.set_xlim(-1, target + 2.5)
+        axes.set_xlim(-2, target + 3)
         _prices_axis(axes)
         _title(axes, label, "forecast")
         _legend_under_title(axes)
-        figures.margins(figure, top=0.62, bottom=0.35, right=0.35)
         return figures.png(figure, simulated=simulated)
 
 
@@ -450,7 +445,7 @@ def _few_ticks(n: int) -> Any:
     return ticker.MaxNLocator(n, integer=True)
 
 
-def _mark_events(axes: "Axes", shown: pd.DataFrame, clean: pd.DataFrame, *, named: bool) -> None:
+def _mark_events(axes: "Axes", shown: pd.DataFrame, *, named: bool) -> None:
     """Splits as dashed lines with their ratio, dividends as ticks along the lower edge."""
     from matplotlib import transforms
 

@@ -90,6 +90,7 @@ def render_report(inputs: ReportInputs) -> dict[str, bytes]:
         test=tables.verdict_test(results),
         interval=tables.interval(results),
         years=tables.by_year(results),
+        risk=tables.risk(results),
         metrics=tables.price_metrics(results),
         data_table=tables.data(results),
         data_cells=_data_cells(results),
@@ -167,12 +168,8 @@ def _warnings(inputs: ReportInputs) -> list[Warn]:
         if day < inputs.as_of:
             n = int((inputs.clean.index > pd.Timestamp(day)).sum())
             since = "1 session" if n == 1 else f"{n} sessions"
-            found.append(
-                Warn(
-                    f"Older {what}",
-                    f"The {what} is of {wording.long_session(day)}, {since} before this report: it knows nothing since.",
-                )
-            )
+            told = f"The {what} is of {wording.long_session(day)}, {since} before this report: it knows nothing since."
+            found.append(Warn(f"Older {what}", told))
     return found
 
 
@@ -197,7 +194,8 @@ def _data_cells(results: tables.Results) -> dict[str, tables.Cell]:
         "last_close": results.cell("metrics.last_close", wording.price),
         "last_return": results.cell("metrics.last_return", wording.change),
         "n_forecasts": results.cell("evaluation.n_forecasts", wording.count),
-        "majority": results.cell("evaluation.classification.majority_accuracy", wording.percent),
+        "level": results.cell("evaluation.verdict.test.level", wording.ratio),
+        "rose": results.cell("evaluation.classification.realised_up_share", wording.percent),
     }
 
 

@@ -17,7 +17,10 @@ TOO_SHORT = "not defined: history too short"
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One value as a person reads it, and where it came from; without a path it is only text."""
+    """One value as a person reads it, and where it came from; without a path it is only text.
+
+    `missing` says why there is no value, `note` stands small below it, `upto` is the other end of a range.
+    """
 
     text: str
     key: str | None = None
@@ -25,6 +28,7 @@ class Cell:
     missing: str | None = None
     note: str = ""
     look: str = ""
+    upto: "Cell | None" = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,25 +96,23 @@ class Results:
 
     def compared(self, path: str, naive: str, write: wording.Writer, *, lower: bool, note: str) -> tuple[Cell, ...]:
         """The number at `path`, the naive forecast's at `naive`, and which is better."""
-        return (
-            self.cell(path, write),
-            self.cell(naive, write, note=note),
-            _judged(self.value(path), self.value(naive), lower=lower),
-        )
+        model, beside = self.cell(path, write), self.cell(naive, write, note=note)
+        return model, beside, _judged(model, beside, lower=lower)
 
     def against(self, path: str, baseline: float, write: wording.Writer, *, lower: bool, note: str) -> tuple[Cell, ...]:
         """The number at `path` beside a baseline that holds by definition."""
-        beside = Cell(write(baseline), note=note)
-        return self.cell(path, write), beside, _judged(self.value(path), baseline, lower=lower)
+        model, beside = self.cell(path, write), Cell(write(baseline), value=repr(baseline), note=note)
+        return model, beside, _judged(model, beside, lower=lower)
 
 
-def _judged(model: float | None, naive: float | None, *, lower: bool) -> Cell:
-    if model is None or naive is None:
+def _judged(model: Cell, naive: Cell, *, lower: bool) -> Cell:
+    """Which of two cells is better, as far as the digits shown tell; luck is the business of the test."""
+    if model.missing or naive.missing:
         return NOTHING
-    if model == naive:
+    if model.text == naive.text:
         return Cell("equal")
-    better = (model < naive) == lower
-    return Cell("better", look="better") if better else Cell("worse", look="worse")
+    first, second = float(str(model.value)), float(str(naive.value))
+    return Cell("better" if (first < second) == lower else "worse")
 
 
 def _row(name: str, *cells: Cell, meaning: str = "") -> Row:
@@ -130,12 +132,17 @@ def classification(results: Results) -> Table:
             _row(
                 "Accuracy",
                 *results.compared(
-                    f"{at}accuracy", f"{at}majority_accuracy", wording.percent, lower=False, note="always the commoner"
+                    f"{at}accuracy", f"{at}majority_accuracy", wording.percent, lower=False, note="commoner"
                 ),
                 meaning="Share of directions that were right",
             ),
-            _row("… 95% interval", low, Cell("", note="from"), NOTHING, meaning="Lower end, from chance alone"),
-            _row("", high, Cell("", note="to"), NOTHING, meaning="Upper end"),
+            _row(
+                "… 95% interval",
+                dataclasses.replace(low, upto=high),
+                NOTHING,
+                NOTHING,
+                meaning="What chance alone leaves open",
+            ),
             _row(
                 "Balanced accuracy",
                 *results.against(f"{at}balanced_accuracy", 0.5, wording.percent, lower=False, note="a coin"),
@@ -148,13 +155,13 @@ def classification(results: Results) -> Table:
             ),
             _row(
                 "Brier score",
-                *results.compared(f"{at}brier", f"{at}brier_naive", wording.score, lower=True, note="share so far"),
+                *results.compared(f"{at}brier", f"{at}brier_naive", wording.score, lower=True, note="share of rises"),
                 meaning="Mean squared error of the probability; lower is better",
             ),
             _row(
                 "Log loss",
                 *results.compared(
-                    f"{at}log_loss", f"{at}log_loss_naive", wording.score, lower=True, note="share so far"
+                    f"{at}log_loss", f"{at}log_loss_naive", wording.score, lower=True, note="share of rises"
                 ),
                 meaning="Punishes confident mistakes hardest; lower is better",
             ),
@@ -188,12 +195,29 @@ def regression(results: Results) -> Table:
             ),
             pair("MAE of the close", "mae", "mae_naive", wording.score, last, "Mean absolute error"),
             pair(
-                "MAPE of the close", "mape", "mape_naive", wording.fine_percent, last, "Mean absolute error in percent"
+                "MAPE of the close",
+                "mape",
+                "mape_naive",
+                wording.finest_percent,
+                last,
+                "Mean absolute error in percent",
             ),
             pair(
-                "RMSE of the return", "rmse_return", "rmse_return_zero", wording.fine_percent, zero, "Against no change"
+                "RMSE of the return",
+                "rmse_return",
+                "rmse_return_zero",
+                wording.finest_percent,
+                zero,
+                "A return of zero",
             ),
-            pair("", "rmse_return", "rmse_return_mean", wording.fine_percent, mean, "Against the mean return so far"),
+            pair(
+                "… against the mean",
+                "rmse_return",
+                "rmse_return_mean",
+                wording.finest_percent,
+                mean,
+                "Mean return so far",
+            ),
             _row(
                 "R² out of sample",
                 *results.against(f"{at}r2_oos", 0.0, wording.fine_change, lower=False, note=mean),
@@ -254,19 +278,18 @@ def verdict_test(results: Results) -> Table:
     """The two claims behind the verdict, and how likely luck would do as well."""
     at = "evaluation.verdict.test"
     against = {"up_share": "share of rises so far", "zero": "no change", "mean_return": "mean return so far"}
-    level = results.cell(f"{at}.level", wording.short_percent)
     return Table(
         "test",
-        f"The test behind the verdict: below {level.text} counts as skill",
+        "The test behind the verdict",
         "Claim",
-        ("Statistic", "p-value", "… corrected", "Better than naive"),
+        ("Statistic", "p-value", "Corrected", "Skill"),
         tuple(
             _row(
                 f"Forecast of the {claim['name']}",
                 results.cell(f"{at}.claims.{place}.statistic", wording.ratio),
                 results.cell(f"{at}.claims.{place}.p_value", wording.p_value),
                 results.cell(f"{at}.claims.{place}.p_value_holm", wording.p_value),
-                Cell("yes", look="better") if claim["better"] else Cell("no", look="worse"),
+                Cell("yes", look="better") if claim["better"] else Cell("no"),
                 meaning=f"Against {against.get(claim['against'], claim['against'])}",
             )
             for place, claim in enumerate(results.value(f"{at}.claims"))
@@ -326,6 +349,32 @@ def by_year(results: Results) -> Table:
     )
 
 
+def risk(results: Results) -> Table:
+    """What a single session did at worst, and at best."""
+    lines = (
+        ("VaR 95%", "var_95", "One session in 20 was worse"),
+        ("CVaR 95%", "cvar_95", "Mean of those"),
+        ("VaR 99%", "var_99", "One session in 100 was worse"),
+        ("CVaR 99%", "cvar_99", "Mean of those"),
+    )
+    return Table(
+        "risk-table",
+        "Risk of one session",
+        "Measure",
+        ("Value",),
+        (
+            *(
+                _row(name, results.cell(f"metrics.{key}", wording.fine_change), meaning=told)
+                for name, key, told in lines
+            ),
+            _row("Best session", results.cell("metrics.best.return", wording.fine_change)),
+            _row("… on", results.session_cell("metrics.best.session")),
+            _row("Worst session", results.cell("metrics.worst.return", wording.fine_change)),
+            _row("… on", results.session_cell("metrics.worst.session")),
+        ),
+    )
+
+
 def price_metrics(results: Results) -> tuple[Table, ...]:
     """The key metrics of the price, grouped."""
     spans = {"1": "1 session", "5": "5 sessions", "21": "21 sessions", "63": "63 sessions", "252": "252 sessions"}
@@ -333,8 +382,11 @@ def price_metrics(results: Results) -> tuple[Table, ...]:
     def of(name: str, path: str, write: wording.Writer, meaning: str = "") -> Row:
         return _row(name, results.cell(f"metrics.{path}", write), meaning=meaning)
 
+    fell = results.value("metrics.drawdown.max") != 0
+
     def when(name: str, path: str, why: str = TOO_SHORT) -> Row:
-        return _row(name, results.session_cell(f"metrics.{path}", why=why))
+        reason = why if fell else "not defined: never below its highest"
+        return _row(name, results.session_cell(f"metrics.drawdown.{path}", why=reason))
 
     return (
         Table(
@@ -380,25 +432,9 @@ def price_metrics(results: Results) -> tuple[Table, ...]:
             (
                 of("Now", "drawdown.current", wording.change),
                 of("Deepest", "drawdown.max", wording.change),
-                when("… from the peak of", "drawdown.max_peak"),
-                when("… to the trough of", "drawdown.max_trough"),
-                when("… recovered on", "drawdown.max_recovered", "not recovered yet"),
-            ),
-        ),
-        Table(
-            "risk-table",
-            "Risk of one session",
-            "Measure",
-            ("Value",),
-            (
-                of("VaR 95%", "var_95", wording.fine_change, "One session in 20 was worse"),
-                of("CVaR 95%", "cvar_95", wording.fine_change, "Mean of those"),
-                of("VaR 99%", "var_99", wording.fine_change, "One session in 100 was worse"),
-                of("CVaR 99%", "cvar_99", wording.fine_change, "Mean of those"),
-                of("Best session", "best.return", wording.fine_change),
-                when("… on", "best.session"),
-                of("Worst session", "worst.return", wording.fine_change),
-                when("… on", "worst.session"),
+                when("… from the peak of", "max_peak"),
+                when("… to the trough of", "max_trough"),
+                when("… recovered on", "max_recovered", "not recovered yet"),
             ),
         ),
         Table(

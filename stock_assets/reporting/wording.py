@@ -48,6 +48,11 @@ def fine_percent(value: Number) -> str:
     return _write(value, ".2%")
 
 
+def finest_percent(value: Number) -> str:
+    """0.012345 as "1.234%": for errors of models that differ by less than a hundredth of a percent."""
+    return _write(value, ".3%")
+
+
 def change(value: Number) -> str:
     """0.1234 as "+12.3%": a return or a distance, with its sign."""
     return _write(value, "+,.1%")
