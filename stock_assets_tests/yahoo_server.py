@@ -104,6 +104,8 @@ class YahooServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Headers and body go in two writes; the second would wait 40 ms for the first one's receipt.
+            disable_nagle_algorithm = True
 
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing: `requests` is the log."""
@@ -208,7 +210,8 @@ def chart(
     def period(start: int, end: int) -> dict[str, Any]:
         return {"timezone": zone, "start": start, "end": end, "gmtoffset": offset}
 
-    before = bars["close"].to_numpy()[moments < moments[wanted][0]] if wanted.any() else bars["close"].to_numpy()
+    closes = bars["close"].to_numpy()
+    before = closes[moments < moments[wanted][0]] if wanted.any() else closes
     meta: dict[str, Any] = {
         "currency": "USD",
         "symbol": ticker,
@@ -227,6 +230,7 @@ def chart(
         "regularMarketVolume": _whole(last["volume"]),
         "longName": f"{ticker} Inc.",
         "shortName": f"{ticker} Inc.",
+        "chartPreviousClose": _number(before[-1] if len(before) else closes[0]),
         "priceHint": 2,
         "currentTradingPeriod": {
             "pre": period(opened - 19_800, opened),
@@ -237,8 +241,6 @@ def chart(
         "range": range_asked,
         "validRanges": _RANGES,
     }
-    if len(before):
-        meta["chartPreviousClose"] = _number(before[-1])
     if not wanted.any():
         return _chart_of({"meta": meta, "indicators": {"quote": [{}], "adjclose": [{}]}})
 

@@ -40,7 +40,7 @@ _PROBE = "https://query2.finance.yahoo.com/v8/finance/chart/SPY"
 _NOTHING_THERE = frozenset({"Not Found", "Bad Request", "Unprocessable Entity"})
 # What yfinance raises, besides its own kind, over an answer that it did not expect.
 _READING_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
-_SHOWN_CHARACTERS = 80
+_SHOWN_CHARACTERS = 200
 
 # yfinance keeps one cookie, crumb and session a process, so fetches take turns.
 _turn = threading.Lock()

@@ -1,0 +1,411 @@
+"""The real yfinance and the real HTTP client against a server on this machine."""
+
+import copy
+import datetime as dt
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from curl_cffi import requests
+
+from stock_assets.core import adjusting, errors, schemas
+from stock_assets.sources import base, csv_files, yahoo, yahoo_session
+from stock_assets_tests.yahoo_server import Fault, YahooServer
+
+FRIDAY = dt.date(2021, 7, 23)
+
+
+def nvda() -> pd.DataFrame:
+    """NVDA around its 4:1 split of 2021-07-20, with a dividend of 4 cents on the last session; made-up volume."""
+    closes = [181.5, 187.75, 186.0, 194.0, 196.0, 195.5]
+    return base.raw_frame(
+        pd.DatetimeIndex(["2021-07-16", "2021-07-19", "2021-07-20", "2021-07-21", "2021-07-22", "2021-07-23"]),
+        {
+            "open": [close - 1 for close in closes],
+            "high": [close + 2 for close in closes],
+            "low": [close - 2 for close in closes],
+            "close": closes,
+            "adj_close": [close * (1 - 0.04 / 196.0) for close in closes[:-1]] + closes[-1:],
+            "volume": [400, 800, 400, 300, 200, 100],
+            "dividends": [0, 0, 0, 0, 0, 0.04],
+            "stock_splits": [0, 0, 4, 0, 0, 0],
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("yfinance")
+
+
+@pytest.fixture
+def server() -> Iterator[YahooServer]:
+    with YahooServer({"NVDA": nvda()}) as running:
+        yield running
+
+
+@pytest.fixture
+def source(server: YahooServer, cache_dir: Path) -> yahoo.YahooSource:
+    return yahoo.YahooSource(server.url, cache_dir, timeout=2)
+
+
+def test_bars_dividends_and_splits_arrive_as_served(source: yahoo.YahooSource) -> None:
+    history = source.fetch("nvda", FRIDAY)
+
+    assert (history.ticker, history.source, history.currency) == ("NVDA", "yahoo", "USD")
+    schemas.validate(history.bars, schemas.RAW_PRICES, ticker="NVDA", as_of=FRIDAY)
+    pd.testing.assert_frame_equal(history.bars, nvda(), check_exact=True)
+
+
+def test_later_bars_come_too_for_the_sake_of_their_splits(source: yahoo.YahooSource, server: YahooServer) -> None:
+    bars = source.fetch("NVDA", dt.date(2021, 7, 19)).bars
+
+    assert bars.index[-1] == pd.Timestamp(FRIDAY)
+    # Before the split a share was four times as dear: 4 x 187.75.
+    assert adjusting.as_served_on(bars, dt.date(2021, 7, 19))["close"].iloc[-1] == 751.0
+
+
+def test_it_asks_from_1960_through_now(source: yahoo.YahooSource, server: YahooServer) -> None:
+    source.fetch("NVDA", dt.date(2021, 7, 19))
+
+    query = next(request.query for request in server.requests if request.is_history)
+    assert dt.datetime.fromtimestamp(int(query["period1"]), dt.UTC).date() == dt.date(1960, 1, 4)
+    assert abs(int(query["period2"]) - dt.datetime.now(dt.UTC).timestamp()) < 60
+    assert query["interval"] == "1d"
+
+
+def test_every_request_meant_for_yahoo_comes_to_the_base_url(source: yahoo.YahooSource, server: YahooServer) -> None:
+    source.fetch("NVDA", FRIDAY)
+    with pytest.raises(errors.NoPricesError):
+        source.fetch("UNKNOWN1", FRIDAY)  # goes through the consent pages as well
+
+    hosts = {request.host for request in server.requests}
+    assert "query2.finance.yahoo.com" in hosts
+    assert all(host.endswith(".yahoo.com") for host in hosts)
+
+
+@pytest.mark.parametrize("url", ["https://example.com/", "https://notyahoo.com/", "https://yahoo.com.example.org/"])
+def test_a_request_for_anybody_else_is_refused(url: str) -> None:
+    with yahoo_session.YahooSession("http://127.0.0.1:9", 1) as session, pytest.raises(requests.exceptions.InvalidURL):
+        session.get(url)
+
+
+def test_a_base_url_may_have_a_path(source: yahoo.YahooSource, server: YahooServer, cache_dir: Path) -> None:
+    proxied = yahoo.YahooSource(f"{server.url}/proxy/", cache_dir, timeout=2)
+
+    with pytest.raises(errors.SourceUnavailableError, match="HTTP 404"):
+        proxied.fetch("NVDA", FRIDAY)
+
+    assert all(request.path.startswith("/proxy/") for request in server.requests)
+
+
+def test_a_gap_in_yahoos_bars_stays_a_gap(source: yahoo.YahooSource, server: YahooServer) -> None:
+    server.histories["NVDA"].loc["2021-07-21", ["open", "high", "low", "close", "adj_close"]] = np.nan
+
+    bars = source.fetch("NVDA", FRIDAY).bars
+
+    assert bars.loc["2021-07-21", ["open", "high", "low", "close", "adj_close"]].isna().all()
+    assert bars.loc["2021-07-21", "volume"] == 300
+
+
+@pytest.mark.parametrize("ticker", ["TSLA", "STX", "NVDA"])
+def test_real_prices_through_yahoos_format_equal_the_files(real_prices_dir: Path, cache_dir: Path, ticker: str) -> None:
+    session = dt.date(2024, 3, 8)
+    expected = csv_files.CsvSource(real_prices_dir / "as_of_2024-03-08").fetch(ticker, session).bars
+
+    with YahooServer({ticker: expected}) as server:
+        bars = yahoo.YahooSource(server.url, cache_dir).fetch(ticker, session).bars
+
+    pd.testing.assert_frame_equal(bars, expected, rtol=0, atol=1e-9)
+
+
+def test_a_snapshot_is_the_same_that_evening_and_years_later(real_prices_dir: Path, cache_dir: Path) -> None:
+    # Last session before TSLA's 5:1 split; the close on the screen was 2,213.40. A 3:1 split followed in 2022.
+    session = dt.date(2020, 8, 28)
+    history = csv_files.CsvSource(real_prices_dir / "as_of_2024-03-08").fetch("TSLA", session).bars
+    with YahooServer({"TSLA": history}, as_of=session) as server:
+        source = yahoo.YahooSource(server.url, cache_dir)
+        that_evening = adjusting.as_served_on(source.fetch("TSLA", session).bars, session)
+        server.as_of = None
+        years_later = adjusting.as_served_on(source.fetch("TSLA", session).bars, session)
+
+    assert that_evening["close"].iloc[-1] == pytest.approx(2213.40, abs=0.005)
+    pd.testing.assert_frame_equal(years_later, that_evening, rtol=1e-12)
+
+
+def test_before_the_listing_there_are_no_prices(source: yahoo.YahooSource) -> None:
+    with pytest.raises(errors.NoPricesError, match=r"NVDA 2021-07-15: .* Yahoo's first session is 2021-07-16"):
+        source.fetch("NVDA", dt.date(2021, 7, 15))
+
+
+def test_a_ticker_not_yet_listed_that_evening_has_no_prices(source: yahoo.YahooSource, server: YahooServer) -> None:
+    server.as_of = dt.date(2021, 7, 15)
+
+    with pytest.raises(errors.NoPricesError, match="NVDA 2021-07-15: Yahoo has no prices"):
+        source.fetch("NVDA", dt.date(2021, 7, 15))
+
+
+def test_an_unknown_ticker_has_no_prices_however_often_one_asks(source: yahoo.YahooSource) -> None:
+    # yfinance takes other ways from the third unknown ticker of a process on.
+    for ticker in ("NONE1", "NONE2", "NONE3", "NONE3"):
+        with pytest.raises(errors.NoPricesError, match=f"{ticker} 2021-07-23: .*No data found, symbol may be delisted"):
+            source.fetch(ticker, FRIDAY)
+
+
+def test_an_isin_is_not_quietly_taken_for_a_ticker(source: yahoo.YahooSource, server: YahooServer) -> None:
+    with pytest.raises(errors.NoPricesError, match="ISIN"):
+        source.fetch("US67066G1040", FRIDAY)
+
+    assert server.requests == []
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> Fault:
+    """The right answer, but for `change` to its `chart.result[0]`."""
+
+    def apply(payload: Any) -> Any:
+        payload = copy.deepcopy(payload)
+        change(payload["chart"]["result"][0])
+        return payload
+
+    return Fault(change=apply, history_only=True)
+
+
+def answered(code: str, description: str, status: int = 200) -> Fault:
+    body = {"chart": {"result": None, "error": {"code": code, "description": description}}}
+    return Fault(status=status, body=json.dumps(body).encode())
+
+
+def quote_of(result: dict[str, Any]) -> dict[str, Any]:
+    return result["indicators"]["quote"][0]
+
+
+def without_bars(result: dict[str, Any]) -> None:
+    del result["timestamp"]
+    result["indicators"] = {"quote": [{}], "adjclose": [{}]}
+
+
+UNAVAILABLE, NOTHING, MALFORMED = errors.SourceUnavailableError, errors.NoPricesError, errors.MalformedPricesError
+
+FAULTS = {
+    "too many requests": (Fault(status=429, body=b"Too Many Requests\r\n"), UNAVAILABLE, "HTTP 429"),
+    "server error": (Fault(status=500, body=b"<html>oops</html>"), UNAVAILABLE, "HTTP 500.*<html>oops"),
+    "server error in JSON": (answered("Internal", "try later", 502), UNAVAILABLE, "HTTP 502"),
+    "unavailable": (Fault(status=503, body=b""), UNAVAILABLE, "HTTP 503"),
+    "wrong crumb": (answered("Unauthorized", "Invalid Crumb", 401), UNAVAILABLE, "HTTP 401.*Invalid Crumb"),
+    "forbidden": (Fault(status=403, body=b"Access denied"), UNAVAILABLE, "HTTP 403"),
+    "maintenance": (Fault(body=b"<title>Will be right back</title>"), UNAVAILABLE, "Will be right back"),
+    "page instead of JSON": (Fault(body=b"<html>consent</html>"), UNAVAILABLE, "expected HTTP 200 with a chart"),
+    "empty body": (Fault(body=b""), UNAVAILABLE, "HTTP 200, 0 characters"),
+    "half the JSON": (Fault(body=b'{"chart":{"result":[{"meta":'), UNAVAILABLE, "28 characters"),
+    "null": (Fault(body=b"null"), UNAVAILABLE, "'null'"),
+    "list": (Fault(body=b"[]"), UNAVAILABLE, r"'\[\]'"),
+    "error that is not about the ticker": (answered("Internal", "try later"), UNAVAILABLE, "try later"),
+    "connection dropped": (Fault(drop=True), UNAVAILABLE, "no answer from Yahoo: ConnectionError"),
+    "body cut off": (Fault(truncate=True), UNAVAILABLE, "no answer from Yahoo"),
+    "delisted": (answered("Not Found", "No data found, symbol may be delisted", 404), NOTHING, "may be delisted"),
+    "no data in the range": (answered("Bad Request", "Data doesn't exist", 400), NOTHING, "Data doesn't exist"),
+    "no result": (Fault(body=b'{"chart":{"result":[],"error":null}}', history_only=True), NOTHING, "is empty"),
+    "no bars": (changed(without_bars), NOTHING, "knows the ticker, but has no bars"),
+    "all null": (
+        changed(
+            lambda result: result.update(
+                events={},
+                indicators={
+                    "quote": [dict.fromkeys(("open", "high", "low", "close", "volume"), [None] * 6)],
+                    "adjclose": [{"adjclose": [None] * 6}],
+                },
+            )
+        ),
+        NOTHING,
+        "no bar with a number in it",
+    ),
+    "no timestamps": (changed(lambda result: result.pop("timestamp")), MALFORMED, "no timestamp"),
+    "text as timestamp": (changed(lambda result: result["timestamp"].__setitem__(2, "x")), MALFORMED, "timestamp"),
+    "ragged": (changed(lambda result: quote_of(result)["high"].pop()), MALFORMED, "5 values of high; expected 6"),
+    "no volume": (changed(lambda result: quote_of(result).pop("volume")), MALFORMED, "no volume"),
+    "no adjusted close": (changed(lambda result: result["indicators"].pop("adjclose")), MALFORMED, "no adjclose"),
+    "text as price": (changed(lambda result: quote_of(result)["low"].__setitem__(0, "1")), MALFORMED, "low '1'"),
+    "no indicators": (changed(lambda result: result.pop("indicators")), MALFORMED, "KeyError 'indicators'"),
+    "no meta": (changed(lambda result: result.update(meta={})), MALFORMED, "can't be read as prices: KeyError"),
+    "split by zero": (
+        changed(lambda result: [split.update(denominator=0) for split in result["events"]["splits"].values()]),
+        MALFORMED,
+        "expected two numbers above 0",
+    ),
+    "dividend without amount": (
+        changed(lambda result: [dividend.pop("amount") for dividend in result["events"]["dividends"].values()]),
+        MALFORMED,
+        "expected an amount",
+    ),
+    "dividend in another currency": (
+        changed(lambda result: [paid.update(currency="EUR") for paid in result["events"]["dividends"].values()]),
+        MALFORMED,
+        "expected the prices' currency, USD",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_is_one_of_three_errors_and_not_remembered(
+    source: yahoo.YahooSource, server: YahooServer, name: str
+) -> None:
+    fault, kind, message = FAULTS[name]
+    server.faults["NVDA"] = fault
+
+    for _ in range(2):
+        before = len(server.requests)
+        with pytest.raises(errors.SourceError, match=f"^NVDA 2021-07-23: .*{message}") as raised:
+            source.fetch("NVDA", FRIDAY)
+        assert type(raised.value) is kind
+        assert any(request.path.endswith("/NVDA") for request in server.requests[before:])
+
+    server.faults.clear()
+    assert len(source.fetch("NVDA", FRIDAY).bars) == 6
+
+
+@pytest.mark.parametrize("name", ["too many requests", "half the JSON", "no timestamps"])
+def test_the_exception_behind_an_error_is_kept(source: yahoo.YahooSource, server: YahooServer, name: str) -> None:
+    server.faults["NVDA"] = FAULTS[name][0]
+
+    with pytest.raises(errors.SourceError) as raised:
+        source.fetch("NVDA", FRIDAY)
+
+    assert raised.value.__cause__ is not None
+
+
+def test_a_slow_server_is_unavailable(server: YahooServer, cache_dir: Path) -> None:
+    server.faults["NVDA"] = Fault(delay=20)
+
+    with pytest.raises(errors.SourceUnavailableError, match="no answer from Yahoo: Timeout"):
+        yahoo.YahooSource(server.url, cache_dir, timeout=0.2).fetch("NVDA", FRIDAY)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://no-such-host.invalid"])
+def test_a_server_that_is_not_there_is_unavailable(cache_dir: Path, url: str) -> None:
+    source = yahoo.YahooSource(url, cache_dir, timeout=2)
+
+    assert not source.is_reachable(2)
+    with pytest.raises(
+        errors.SourceUnavailableError, match=r"no answer from Yahoo: \w+Error: .*curl: \(\d+\)(?!.*https)"
+    ):
+        source.fetch("NVDA", FRIDAY)
+
+
+def test_yahoo_is_reachable_whatever_tickers_it_has(source: yahoo.YahooSource, server: YahooServer) -> None:
+    assert source.is_reachable(2)  # answered "no such ticker"
+
+    server.histories["SPY"] = nvda()
+
+    assert source.is_reachable(2)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=429),
+        Fault(status=503),
+        Fault(body=b"<html>Log in to the hotel</html>"),
+        Fault(drop=True),
+        Fault(delay=20),
+    ],
+    ids=["429", "503", "log-in page", "dropped", "slow"],
+)
+def test_yahoo_is_not_reachable_when_something_else_answers(
+    source: yahoo.YahooSource, server: YahooServer, fault: Fault
+) -> None:
+    server.faults["SPY"] = fault
+
+    assert not source.is_reachable(0.3)
+
+
+def test_a_new_process_says_nothing_and_loads_yfinance_only_to_fetch(server: YahooServer, tmp_path: Path) -> None:
+    """Unknown ticker, time-out, then a good fetch: all that yfinance would print is in the errors."""
+    server.faults["SLOW"] = Fault(delay=20)
+    code = f"""
+import datetime, pathlib, sys
+from stock_assets.core import errors
+from stock_assets.sources import yahoo
+heavy = {{"yfinance", "curl_cffi", "peewee"}} & set(sys.modules)
+assert not heavy, heavy
+source = yahoo.YahooSource({server.url!r}, pathlib.Path({str(tmp_path)!r}), timeout=0.3)
+for ticker in ("NONE", "SLOW"):
+    try:
+        source.fetch(ticker, datetime.date(2021, 7, 23))
+    except errors.SourceError as error:
+        print(type(error).__name__)
+print(len(source.fetch("NVDA", datetime.date(2021, 7, 23)).bars))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.stdout.split(), done.stderr) == (["NoPricesError", "SourceUnavailableError", "6"], "")
+    assert (tmp_path / "tkr-tz.db").exists()
+
+
+def test_a_broken_cache_folder_is_named(server: YahooServer, tmp_path: Path) -> None:
+    (tmp_path / "tkr-tz.db").write_text("not a database, but long enough to be mistaken for one" * 20)
+    code = f"""
+import datetime, pathlib
+from stock_assets.core import errors
+from stock_assets.sources import yahoo
+try:
+    yahoo.YahooSource({server.url!r}, pathlib.Path({str(tmp_path)!r})).fetch("NVDA", datetime.date(2021, 7, 23))
+except errors.SourceUnavailableError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert f"NVDA 2021-07-23: yfinance can't use its files in {tmp_path}" in done.stdout, done.stderr
+
+
+def forms(value: object, path: str = "") -> set[tuple[str, str]]:
+    """Every place of a JSON value with the type found there; moments as keys are one place."""
+    if isinstance(value, dict):
+        return {
+            found
+            for key, inner in value.items()
+            for found in forms(inner, f"{path}.{'<moment>' if key.isdigit() else key}")
+        }
+    if isinstance(value, list):
+        return {found for inner in value for found in forms(inner, f"{path}[]")}
+    return {(path, type(value).__name__)}
+
+
+def test_the_server_answers_in_the_form_of_genuine_answers(shared_dir: Path, server: YahooServer) -> None:
+    recorded = [path for path in (shared_dir / "yahoo_wire" / "recorded").glob("*.json") if ".fake." not in path.name]
+    assert len(recorded) == 4
+    genuine = set()
+    for path in recorded:
+        genuine |= forms(json.loads(path.read_text())["response"]["bodyJson"])
+
+    with yahoo_session.YahooSession(server.url, 2) as session:
+        address = "https://query2.finance.yahoo.com/v8/finance/chart/NVDA"
+        answer = session.get(address, params={"period1": 0, "period2": 1_800_000_000, "interval": "1d"}).json()
+
+    assert forms(answer) - genuine == set()
+    # ... and nothing that yfinance reads is left out.
+    left_out = {path for path, _ in genuine - forms(answer)} - {path for path, _ in forms(answer)}
+    assert left_out == {".chart.result[].meta.fiftyTwoWeekHigh", ".chart.result[].meta.fiftyTwoWeekLow"}
+
+
+def test_the_server_serves_ranges_and_windows(server: YahooServer) -> None:
+    def moments(**query: Any) -> list[str]:
+        with yahoo_session.YahooSession(server.url, 2) as session:
+            answer = session.get("https://query2.finance.yahoo.com/v8/finance/chart/NVDA", params=query).json()
+        found = answer["chart"]["result"][0].get("timestamp", [])
+        return [f"{pd.Timestamp(moment, unit='s', tz='America/New_York'):%m-%d %H:%M}" for moment in found]
+
+    def second(text: str) -> int:
+        return int(pd.Timestamp(text, tz="America/New_York").timestamp())
+
+    assert moments(range="1d") == ["07-23 09:30"]
+    assert len(moments(range="max")) == 6
+    window = {"period1": second("2021-07-19"), "period2": second("2021-07-21")}
+    assert moments(**window) == ["07-19 09:30", "07-20 09:30"]
+    weekend = {"period1": second("2021-07-17"), "period2": second("2021-07-19")}
+    assert moments(**weekend) == []
