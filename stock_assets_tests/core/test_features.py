@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stock_assets.core import adjusting, features, schemas, sessions
+from stock_assets.core import adjusting, cleaning, features, schemas, sessions
 from stock_assets.core.errors import BadPricesError, InsufficientHistoryError
 
 AS_OF = datetime.date(2024, 3, 8)
@@ -431,6 +431,27 @@ class TestPointInTime:
         assert_same_bits(earlier[carried], later.iloc[: len(earlier)][carried])
         assert_same_bits(earlier.iloc[:-1], later.iloc[: len(earlier) - 1])
 
+    @pytest.mark.parametrize(
+        ("ticker", "session", "tolerance"),
+        [
+            ("KO", "2012-06-29", 0),  # a 2:1 split and 46 dividends later
+            ("JPM", "2019-12-31", 0),
+            ("TSLA", "2020-06-30", 1e-11),  # 5:1 and 3:1 later: prices times 15 are rounded
+        ],
+    )
+    def test_a_snapshot_of_real_prices_is_the_head_of_a_later_one(self, real_prices_dir, ticker, session, tolerance):
+        def snapshot(as_of: datetime.date) -> pd.DataFrame:
+            clean = cleaning.clean_prices(adjusting.as_served_on(bars, as_of), ticker=ticker, as_of=as_of)
+            return features.build_features(clean, ticker=ticker, as_of=as_of)[features.feature_columns()]
+
+        bars = pd.read_csv(real_prices_dir / f"as_of_{AS_OF}" / f"{ticker}.csv", index_col="Date", parse_dates=["Date"])
+        bars = bars.rename(columns=lambda name: name.lower().replace(" ", "_")).astype("float64")
+        bars.index = pd.DatetimeIndex(bars.index, name="session").as_unit("ns")
+        earlier, later = snapshot(datetime.date.fromisoformat(session)), snapshot(AS_OF)
+        head = later.iloc[: len(earlier)]
+        assert head.index.equals(earlier.index)
+        np.testing.assert_allclose(earlier, head, rtol=0, atol=tolerance)
+
     def test_a_planted_future_return_would_be_noticed(self, monkeypatch):
         def clairvoyant(bars):
             return {"return_1": np.append(bars.returns[1:], 0.0)}
@@ -513,7 +534,9 @@ class TestHistory:
 
     @pytest.mark.parametrize("rows", [1, 252])
     def test_too_short_a_history_names_both_numbers(self, rows):
-        with pytest.raises(InsufficientHistoryError, match=rf"TEST 2024-03-08: {rows} bars .* at least 253"):
+        with pytest.raises(
+            InsufficientHistoryError, match=rf"TEST 2024-03-08: {rows} bars are too few .* at least 253"
+        ):
             build(random_walk(rows))
 
     def test_no_rows_at_all(self):

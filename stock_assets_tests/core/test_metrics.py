@@ -287,6 +287,12 @@ class TestPriceMetrics:
         assert found["dividends_12m"] == 1.25
         assert found["dividend_yield_12m"] == 0.025
 
+    @pytest.mark.parametrize(("first_session", "known"), [("2023-03-08", True), ("2023-03-09", False)])
+    def test_dividends_of_twelve_months_take_a_history_of_twelve_months(self, first_session, known):
+        found = price_metrics(clean_table(np.full(260, 50.0)).loc[first_session:])
+        assert (found["dividends_12m"] is not None) == known
+        assert (found["dividend_yield_12m"] is not None) == known
+
     def test_no_dividends_in_twelve_months_is_zero(self):
         found = price_metrics(clean_table(np.linspace(50, 60, 260)))
         assert (found["dividends_12m"], found["dividend_yield_12m"]) == (0, 0)
