@@ -1,5 +1,6 @@
 """The store: layout, seals, damage, kills, rival writers, a full disk, and the same on fsspec's memory and on S3."""
 
+import contextlib
 import datetime
 import errno
 import hashlib
@@ -407,6 +408,40 @@ def test_the_next_writer_clears_up_after_a_killed_one(killed: list[Path]):
             "2024-03-08.json",
             "2024-03-08.sha256",
         }
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def test_a_writer_killed_between_objects_leaves_the_artefact_whole_or_absent(memory_store: ArtefactStore):
+    second = {"/report.html": b"second", "/figures/price.png": b"second"}
+    real, states = memory_store.base.fs, []
+
+    class Mortal:
+        steps = 0
+
+        def __getattr__(self, name: str):
+            def operation(*args):
+                self.steps -= 1
+                if self.steps < 0:
+                    raise Killed
+                return getattr(real, name)(*args)
+
+            return operation if name in ("cat_file", "pipe_file", "rm_file", "find") else getattr(real, name)
+
+    contents = {f"2024-03-08{suffix}": data for suffix, data in second.items()}
+    for steps in range(30):
+        memory_store.write("report", "TSLA", FRIDAY, REPORT)
+        folder = artefacts._RemoteFolder(memory_store.base / "report" / "TSLA")
+        folder.fs = mortal = Mortal()
+        mortal.steps = steps
+        with contextlib.suppress(Killed):
+            folder.replace(artefacts._Artefact("report", "TSLA", FRIDAY), contents, artefacts._seal(contents))
+        whole = memory_store.has("report", "TSLA", FRIDAY) and memory_store.read("report", "TSLA", FRIDAY)
+        states.append({False: "absent", True: "second" if whole == second else "first"}[bool(whole)])
+        assert whole in (False, REPORT, second)
+    assert list(dict.fromkeys(states)) == ["first", "absent", "second"]
 
 
 # Rivals
