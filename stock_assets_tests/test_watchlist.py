@@ -1,0 +1,97 @@
+"""The watchlist file: what it may hold, and editing it."""
+
+import pytest
+
+from stock_assets import watchlist
+from stock_assets.core.errors import InvalidTickerError, SettingsError, UnknownTickerError
+from stock_assets.settings import project_root
+
+
+def write(tmp_path, text):
+    path = tmp_path / "watchlist.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_one_that_ships_follows_tesla_and_seagate():
+    shipped = watchlist.read(project_root() / "watchlist.yaml")
+    assert shipped.tickers == ["TSLA", "STX"]
+    assert shipped.entries[0].name == "Tesla"
+
+
+def test_entries_are_tickers_or_tickers_with_a_name(tmp_path):
+    path = write(tmp_path, "tickers:\n  - tsla\n  - {ticker: BRK-B, name: Berkshire Hathaway}\n")
+    assert watchlist.read(path).entries == (
+        watchlist.Entry("TSLA"),
+        watchlist.Entry("BRK-B", "Berkshire Hathaway"),
+    )
+
+
+def test_tickers_that_yaml_takes_for_other_things_are_texts(tmp_path):
+    # ON Semiconductor, Nokia's NO, TrueCar, and Tencent in Hong Kong
+    path = write(tmp_path, "tickers: [ON, NO, TRUE, 0700.HK]\n")
+    assert watchlist.read(path).tickers == ["ON", "NO", "TRUE", "0700.HK"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("tickers: [TSLA", "isn't valid YAML"),
+        ("tickers:\n  - TSLA\n  - tsla\n", "names TSLA twice"),
+        ("", "expected a list under 'tickers'"),
+        ("- TSLA\n", "expected a list under 'tickers'"),
+        ("tickers: TSLA\n", "expected a list under 'tickers'"),
+        ("tickers: []\n", "is empty"),
+        ("tickers: [TSLA]\nother: 1\n", "expected a list under 'tickers'"),
+        ("tickers:\n  - {ticker: TSLA, colour: red}\n", "entry 1 is .*colour"),
+        ("tickers:\n  - {name: Tesla}\n", "entry 1 is .*name"),
+        ("tickers:\n  - TSLA\n  - ../../etc\n", "entry 2: '../../etc' is not a ticker"),
+        ("tickers:\n  - [TSLA]\n", "entry 1: .*is not a ticker"),
+    ],
+)
+def test_anything_else_is_refused_naming_the_file_and_the_problem(tmp_path, text, problem):
+    path = write(tmp_path, text)
+    with pytest.raises(SettingsError, match=problem) as caught:
+        watchlist.read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(SettingsError, match="does not exist; set STOCK_ASSETS_WATCHLIST"):
+        watchlist.read(tmp_path / "none.yaml")
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    path = tmp_path / "watchlist.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="can't be read as UTF-8"):
+        watchlist.read(path)
+
+
+def test_require(tmp_path):
+    listed = watchlist.read(write(tmp_path, "tickers: [TSLA]\n"))
+    assert listed.require("tsla") == "TSLA"
+    with pytest.raises(UnknownTickerError, match=r"NVDA is not on the watchlist .*stock-assets watchlist add NVDA"):
+        listed.require("NVDA")
+    with pytest.raises(InvalidTickerError):
+        listed.require("TSLA;rm")
+
+
+def test_adding_and_removing_keep_comments(tmp_path):
+    path = write(tmp_path, "# mine\ntickers:\n  # cars\n  - ticker: TSLA\n    name: Tesla\n  - STX  # disks\n")
+    assert watchlist.add(path, "on").tickers == ["TSLA", "STX", "ON"]
+    assert watchlist.remove(path, "TSLA").tickers == ["STX", "ON"]
+    text = path.read_text()
+    assert "# mine" in text
+    assert "# disks" in text
+    assert watchlist.read(path).tickers == ["STX", "ON"]
+
+
+def test_edits_that_make_no_sense_change_nothing(tmp_path):
+    path = write(tmp_path, "tickers: [TSLA]\n")
+    for edit, ticker in ((watchlist.add, "TSLA"), (watchlist.remove, "TSLA"), (watchlist.remove, "STX")):
+        with pytest.raises(SettingsError):
+            edit(path, ticker)
+    assert path.read_text() == "tickers: [TSLA]\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["watchlist.yaml"]
