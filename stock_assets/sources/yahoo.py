@@ -162,7 +162,8 @@ class YahooSource:
         yfinance.config.debug.hide_exceptions = False
         logging.getLogger("yfinance").setLevel(logging.CRITICAL + 1)
         # About pandas to come, in code that isn't ours. After the import, which puts filters of its own first.
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module="yfinance")
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.filterwarnings("ignore", category=category, module="yfinance")
         if not _folder_is_set.is_set():
             yfinance.set_tz_cache_location(str(self.cache_dir))
             _folder_is_set.set()

@@ -269,6 +269,19 @@ def test_each_fault_is_one_of_three_errors_and_not_remembered(
     assert len(source.fetch("NVDA", FRIDAY).bars) == 6
 
 
+def test_a_failed_look_up_of_a_time_zone_is_not_remembered(source: yahoo.YahooSource, server: YahooServer) -> None:
+    """That request goes through yfinance's memory, which keeps answers like this one."""
+    server.histories["FRESH"] = nvda()
+    server.faults["FRESH"] = Fault(status=404, body=b'{"chart":{"result":null,"error":{"code":"Not Found"}}}')
+    with pytest.raises(errors.NoPricesError):
+        source.fetch("FRESH", FRIDAY)
+    assert server.histories_requested("FRESH") == 0
+
+    server.faults.clear()
+
+    assert len(source.fetch("FRESH", FRIDAY).bars) == 6
+
+
 @pytest.mark.parametrize("name", ["too many requests", "half the JSON", "no timestamps"])
 def test_the_exception_behind_an_error_is_kept(source: yahoo.YahooSource, server: YahooServer, name: str) -> None:
     server.faults["NVDA"] = FAULTS[name][0]
