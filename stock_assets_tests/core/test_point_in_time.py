@@ -1,0 +1,126 @@
+"""The promise of a snapshot on real prices: a fetch of 2024, cut and re-based, is what was served in 2020."""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stock_assets.core import adjusting, cleaning, schemas, validation
+
+THEN, NOW = date(2020, 12, 11), date(2024, 3, 8)
+TICKERS = ["AAPL", "JPM", "KO", "MSFT", "NVDA", "STX", "TSLA", "XOM"]
+RAW_NAMES = {
+    "Open": "open",
+    "High": "high",
+    "Low": "low",
+    "Close": "close",
+    "Adj Close": "adj_close",
+    "Volume": "volume",
+    "Dividends": "dividends",
+    "Stock Splits": "stock_splits",
+}
+OHLC = ["open", "high", "low", "close"]
+
+
+def served(folder: Path, ticker: str, as_of: date) -> pd.DataFrame:
+    """Bars as Yahoo served them on `as_of`, under the raw column names."""
+    table = pd.read_csv(folder / f"as_of_{as_of}" / f"{ticker}.csv", parse_dates=["Date"], index_col="Date")
+    table.index = table.index.as_unit("ns").rename("session")
+    return table.rename(columns=RAW_NAMES)[list(RAW_NAMES.values())].astype("float64")
+
+
+def disagreement(frame: pd.DataFrame, other: pd.DataFrame) -> float:
+    return float(np.abs(frame.to_numpy() / other.to_numpy() - 1).max())
+
+
+@pytest.mark.parametrize("ticker", TICKERS)
+def test_prices_fetched_later_are_those_served_then(real_prices_dir, ticker):
+    """Split since: TSLA 3:1 in 2022, NVDA 4:1 in 2021. The rest is the rounding of six decimals."""
+    then, later = served(real_prices_dir, ticker, THEN), served(real_prices_dir, ticker, NOW)
+    snapshot = adjusting.as_served_on(later, THEN)
+    assert snapshot.index.equals(then.index)
+    assert disagreement(snapshot[OHLC], then[OHLC]) < 1e-6
+
+
+def test_without_rebasing_they_are_not(real_prices_dir):
+    then, later = served(real_prices_dir, "TSLA", THEN), served(real_prices_dir, "TSLA", NOW)
+    assert then.loc["2020-12-11", "close"] == pytest.approx(609.99)
+    assert later.loc["2020-12-11", "close"] == pytest.approx(609.99 / 3)
+
+
+@pytest.mark.parametrize("ticker", ["MSFT", "NVDA", "TSLA", "XOM"])
+def test_adjusted_closes_are_those_served_then(real_prices_dir, ticker):
+    """Dividends paid between 2020 and 2024 are out again. (The other four: see the corrections below.)"""
+    then, later = served(real_prices_dir, ticker, THEN), served(real_prices_dir, ticker, NOW)
+    snapshot = adjusting.as_served_on(later, THEN)
+    assert disagreement(snapshot[["adj_close"]], then[["adj_close"]]) < 2e-6
+    assert snapshot["adj_close"].iloc[-1] == snapshot["close"].iloc[-1]
+
+
+@pytest.mark.parametrize(
+    ("ticker", "session", "then", "now"),
+    [
+        ("STX", "2014-11-07", 0.54, 0.0),  # a dividend that was never paid
+        ("JPM", "2017-04-05", 0.50, 0.0),  # another
+        ("AAPL", "2020-05-08", 0.82, 0.205),  # not adjusted for the 4:1 of August 2020
+        ("KO", "2012-06-13", 0.51, 0.255),  # not adjusted for the 2:1 of August 2012
+    ],
+)
+def test_yahoo_corrects_history(real_prices_dir, ticker, session, then, now):
+    """No re-basing can foresee it: a corrected dividend makes a new snapshot of an old session differ."""
+    assert served(real_prices_dir, ticker, THEN).loc[session, "dividends"] == pytest.approx(then)
+    snapshot = adjusting.as_served_on(served(real_prices_dir, ticker, NOW), THEN)
+    assert snapshot.loc[session, "dividends"] == pytest.approx(now)
+
+
+@pytest.mark.parametrize("as_of", [THEN, NOW], ids=str)
+@pytest.mark.parametrize("ticker", TICKERS)
+def test_real_prices_are_clean(real_prices_dir, ticker, as_of):
+    """Eight large stocks need no repair at all: a rule that finds something here is too strict."""
+    raw = served(real_prices_dir, ticker, as_of)
+    for check in validation.RAW_CHECKS:
+        finding = check.predicate(raw, ticker=ticker, as_of=as_of)
+        assert finding.passed, (check.name, finding)
+
+    clean = cleaning.clean_prices(raw, ticker=ticker, as_of=as_of)
+    assert len(clean) == len(raw)
+    assert (clean["repairs"] == "").all()
+    for check in validation.CLEAN_CHECKS:
+        finding = check.predicate(clean, ticker=ticker, as_of=as_of)
+        assert finding.passed, (check.name, finding)
+
+    finding = validation.adjusted_close_agrees_with_source(clean, raw, ticker=ticker, as_of=as_of)
+    assert finding.passed, finding
+    assert finding.observed < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("ticker", "session", "ratio"),
+    [("AAPL", "2014-06-09", 7), ("AAPL", "2020-08-31", 4), ("KO", "2012-08-13", 2), ("TSLA", "2022-08-25", 3)],
+)
+def test_a_real_split_that_was_not_applied_is_noticed(real_prices_dir, ticker, session, ratio):
+    raw = served(real_prices_dir, ticker, NOW)
+    raw.loc[raw.index < session, OHLC] *= ratio
+    with pytest.raises(cleaning.BadPricesError, match=f"{ticker} 2024-03-08: 1 bar with a split .*{session}"):
+        cleaning.clean_prices(raw, ticker=ticker, as_of=NOW)
+
+
+def test_no_later_value_reaches_a_clean_table(real_prices_dir):
+    """Everything after the snapshot but the splits is replaced by noise, in disorder: not a bit changes."""
+    later = served(real_prices_dir, "TSLA", NOW)
+    session = date(2022, 8, 24)  # the evening before the 3:1
+    expected = cleaning.clean_prices(adjusting.as_served_on(later, session), ticker="TSLA", as_of=session)
+    assert expected["close"].iloc[-1] == pytest.approx(891.29, abs=0.01)
+
+    noise = np.random.default_rng(7)
+    after = later.index > pd.Timestamp(session)
+    scrambled = later.copy()
+    scrambled.loc[after, scrambled.columns[:-1]] = noise.normal(size=(after.sum(), 7)) * 1e6
+    order = np.concatenate([np.flatnonzero(~after), noise.permutation(np.flatnonzero(after))])
+    snapshot = adjusting.as_served_on(scrambled.iloc[order], session)
+    table = cleaning.clean_prices(snapshot, ticker="TSLA", as_of=session)
+    pd.testing.assert_frame_equal(table, expected, check_exact=True)
+    assert table.index.freq is expected.index.freq is None
+    schemas.validate(snapshot, schemas.RAW_PRICES, ticker="TSLA", as_of=session)
