@@ -77,7 +77,8 @@ def evaluate(
         raise InsufficientHistoryError(
             f"{ticker} {as_of}: the backtest has {len(backtest)} forecasts; expected at least {needed} to judge them"
         )
-    if (last := backtest["target_session"].max()) > pd.Timestamp(as_of):
+    last = pd.Timestamp(backtest["target_session"].to_numpy().max())
+    if last > pd.Timestamp(as_of):
         raise SchemaError(
             f"{ticker} {as_of}: the backtest knows the close of {last:%Y-%m-%d}; expected none after {as_of}"
         )

@@ -48,10 +48,12 @@ def diebold_mariano(loss: np.ndarray, naive_loss: np.ndarray, *, horizon: int = 
     """
     from scipy import special
 
+    n = len(loss)
+    if len(naive_loss) != n:
+        raise ValueError(f"expected two series of one length, got lengths {n} and {len(naive_loss)}")
     difference = np.asarray(naive_loss, dtype="float64") - np.asarray(loss, dtype="float64")
-    n = len(difference)
-    if len(loss) != len(naive_loss) or not np.isfinite(difference).all():
-        raise ValueError(f"expected two finite series of one length, got lengths {len(loss)} and {len(naive_loss)}")
+    if not np.isfinite(difference).all():
+        raise ValueError(f"expected finite losses, got {int((~np.isfinite(difference)).sum())} that are not")
     if n <= 2 * horizon:
         raise ValueError(f"expected more than {2 * horizon} losses for a horizon of {horizon}, got {n}")
     mean = float(difference.mean())

@@ -33,12 +33,13 @@ EXPIRES_AFTER_SESSIONS = 10
 class ModelSettings:
     """How the forests are grown and how the walk-forward moves. Validated on construction (`SettingsError`).
 
-    Daily returns are almost all noise, and a tree grown to pure leaves memorises it. So the leaves are large (the mean of
-    100 sessions still has a standard error of a tenth of a session's volatility), the trees shallow, and each is drawn
-    from half of the rows, which makes them disagree and their average calmer. With 150 trees a forecast moves between
-    seeds by less than a third of what it moves between sessions. The defaults follow from that and from cost, a
-    walk-forward of thirteen years in some 10 s of processor time; they were not searched for on backtests, as the search
-    would use up the history that is to judge them. Planted signals are found as well with them as with leaves of 50.
+    Daily returns are almost all noise, and a tree grown to pure leaves memorises it. So the leaves are large (the
+    mean of 100 sessions still has a standard error of a tenth of a session's volatility), the trees shallow, and each
+    is drawn from half of the rows, which makes them disagree and their average calmer. With 150 trees a forecast
+    moves between seeds by less than a third of what it moves between sessions. The defaults follow from that and from
+    cost, a walk-forward of thirteen years in some 10 s of processor time; they were not searched for on backtests, as
+    the search would use up the history that is to judge them. Planted signals are found as well with them as with
+    leaves of 50.
 
     Attributes:
         estimator: Kind of model; "random_forest" is the only one.
@@ -148,16 +149,17 @@ def check_features(features: pd.DataFrame, *, ticker: str, as_of: datetime.date,
         raise SchemaError(f"{where}: sessions of the features are not strictly increasing")
     if features.index[-1] > pd.Timestamp(as_of):
         raise SchemaError(f"{where}: features reach to {features.index[-1]:%Y-%m-%d}; expected none after {as_of}")
-    targets = features["target_session"]
-    if not ((targets > features.index).all() and targets.is_monotonic_increasing and targets.is_unique):
+    targets = pd.DatetimeIndex(features["target_session"])
+    ahead = (targets.to_numpy() > features.index.to_numpy()).all()
+    if not (ahead and targets.is_monotonic_increasing and targets.is_unique):
         raise SchemaError(f"{where}: target sessions are not strictly increasing and each after its own session")
     expected_target = sessions.next_session(features.index[-1].date(), horizon)
-    if targets.iloc[-1] != pd.Timestamp(expected_target):
+    if targets[-1] != pd.Timestamp(expected_target):
         raise SchemaError(
-            f"{where}: the last target session is {targets.iloc[-1]:%Y-%m-%d}; expected {expected_target}, "
+            f"{where}: the last target session is {targets[-1]:%Y-%m-%d}; expected {expected_target}, "
             f"{horizon} session(s) ahead"
         )
-    filled = features[["target_return", "target_up", "target_close"]].notna()
+    filled = features[["target_return", "target_up", "target_close"]].notna().to_numpy()
     if (filled.any(axis=1) & (targets > pd.Timestamp(as_of))).any():
         raise SchemaError(f"{where}: a target is filled in although its session is after {as_of}: look-ahead")
     if (filled.any(axis=1) & ~filled.all(axis=1)).any():
@@ -240,7 +242,7 @@ def train(features: pd.DataFrame, settings: ModelSettings, *, ticker: str, as_of
     """
     check_features(features, ticker=ticker, as_of=as_of, horizon=settings.horizon)
     names = feature_names(features)
-    rows = features[features["target_return"].notna()]
+    rows = features.dropna(subset=["target_return"])
     if len(rows) < settings.min_train:
         raise InsufficientHistoryError(
             f"{ticker} {as_of}: {len(rows)} sessions have features and a known target; "

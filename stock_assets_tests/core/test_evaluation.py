@@ -1,0 +1,388 @@
+"""Facts about scores, baselines, the strategy and the verdict; most are worked out by hand on four sessions."""
+
+import datetime
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stock_assets.core import evaluation
+from stock_assets.core.errors import InsufficientHistoryError, SchemaError
+from stock_assets_tests.core import forecast_frames as frames
+
+AS_OF = datetime.date(2024, 3, 8)
+TIMES = 15
+
+# Said up, up, down, down; went up, down, up, down.
+PROBABILITY = np.array([0.6, 0.7, 0.4, 0.3])
+RETURN = np.array([0.02, -0.01, 0.03, -0.02])
+EXPECTED = np.array([0.01, 0.0, 0.01, -0.01])
+MEAN = np.array([0.005, 0.005, 0.005, 0.005])
+
+
+def evaluate(backtest: pd.DataFrame, **keywords: Any) -> dict[str, Any]:
+    return evaluation.evaluate(backtest, ticker="TSLA", as_of=AS_OF, source="csv", **keywords)
+
+
+def four_sessions(times: int = 1) -> pd.DataFrame:
+    return frames.backtest_frame(
+        np.tile(PROBABILITY, times),
+        np.tile(RETURN, times),
+        expected_return=np.tile(EXPECTED, times),
+        mean_return=np.tile(MEAN, times),
+        up_share=0.6,
+    )
+
+
+@pytest.fixture(scope="module")
+def result() -> dict[str, Any]:
+    return evaluate(four_sessions(TIMES))
+
+
+def noise(seed: int, n: int = 1000, confidence: float = 0.03) -> pd.DataFrame:
+    """Forecasts that wander slowly and know nothing, of returns with fat tails and a drift."""
+    rng = np.random.default_rng(seed)
+    opinion = np.convolve(rng.standard_normal(n + 9), np.ones(10) / 10**0.5, mode="valid")
+    realised = 0.0005 + 0.015 * rng.standard_t(4, n)
+    return frames.backtest_frame(
+        (0.52 + confidence * opinion).clip(0.01, 0.99),
+        realised,
+        expected_return=0.0005 + 0.05 * confidence * opinion,
+        mean_return=0.0005,
+        up_share=0.515,
+    )
+
+
+# --- What it is about ---
+
+
+def test_it_says_what_it_is_about(result: dict[str, Any]) -> None:
+    about = {key: result[key] for key in ("ticker", "as_of", "source", "horizon_sessions", "n_forecasts")}
+    assert about == {
+        "ticker": "TSLA",
+        "as_of": "2024-03-08",
+        "source": "csv",
+        "horizon_sessions": 1,
+        "n_forecasts": 60,
+    }
+    assert result["first_forecast"] == "2015-01-05"
+    assert result["last_forecast"] == "2015-03-31"
+
+
+def test_too_few_forecasts_are_refused_with_both_numbers() -> None:
+    with pytest.raises(InsufficientHistoryError, match=r"TSLA 2024-03-08: the backtest has 59 .* at least 60 "):
+        evaluate(four_sessions(TIMES).iloc[:59])
+
+
+def test_an_outcome_after_the_snapshot_is_refused() -> None:
+    with pytest.raises(SchemaError, match="knows the close of 2015-04-01; expected none after 2015-03-31"):
+        evaluation.evaluate(four_sessions(TIMES), ticker="T", as_of=datetime.date(2015, 3, 31), source="csv")
+
+
+# --- Direction ---
+
+
+def test_direction_is_called_right_on_two_sessions_of_four(result: dict[str, Any]) -> None:
+    scores = result["classification"]
+    assert scores["accuracy"] == 0.5
+    assert scores["balanced_accuracy"] == 0.5
+    # Up was said of one rise and one fall, down of one rise and one fall: rows are what happened.
+    assert scores["confusion_matrix"] == [[TIMES, TIMES], [TIMES, TIMES]]
+
+
+def test_the_majority_call_is_the_direction_more_frequent_in_training() -> None:
+    backtest = four_sessions()
+    backtest["up_share"] = [0.6, 0.6, 0.4, 0.4]
+    # Says up, up, down, down as well.
+    assert evaluation.direction_losses(backtest)[1].tolist() == [0.0, 1.0, 1.0, 0.0]
+
+
+def test_brier_is_the_mean_squared_error_of_the_probability(result: dict[str, Any]) -> None:
+    # 0.4^2, 0.7^2, 0.6^2, 0.3^2 and, always saying 0.6: 0.4^2, 0.6^2, 0.4^2, 0.6^2
+    assert result["classification"]["brier"] == pytest.approx((0.16 + 0.49 + 0.36 + 0.09) / 4)
+    assert result["classification"]["brier_naive"] == pytest.approx((0.16 + 0.36) / 2)
+
+
+def test_log_loss_is_the_mean_surprise(result: dict[str, Any]) -> None:
+    assert result["classification"]["log_loss"] == pytest.approx(-np.log([0.6, 0.3, 0.4, 0.7]).mean())
+    assert result["classification"]["log_loss_naive"] == pytest.approx(-np.log([0.6, 0.4]).mean())
+
+
+def test_a_certain_forecast_that_fails_costs_much_but_not_infinitely_much() -> None:
+    backtest = frames.backtest_frame(np.array([0.0]), np.array([0.01]))
+    assert evaluation.log_losses(backtest)[0].tolist() == pytest.approx([6 * np.log(10)])
+
+
+def test_roc_auc_counts_pairs_in_the_right_order(result: dict[str, Any]) -> None:
+    # Rises got 0.6 and 0.4, falls 0.7 and 0.3: of four pairs, 0.6 > 0.3 and 0.4 > 0.3 are right.
+    assert result["classification"]["roc_auc"] == 0.5
+    assert evaluation.roc_auc(np.array([0.5, 0.5, 0.6]), np.array([True, False, False])) == 0.25
+
+
+def test_the_interval_of_the_accuracy_surrounds_it(result: dict[str, Any]) -> None:
+    low, high = evaluate(noise(1))["classification"]["accuracy_ci95"]
+    accuracy = evaluate(noise(1))["classification"]["accuracy"]
+    assert low < accuracy < high
+    # 1.96 * sqrt(0.25 / 1000) = 3.1 points on either side
+    assert (high - low) / 2 == pytest.approx(0.031, rel=0.2)
+
+
+def test_agreeing_with_the_majority_always_is_no_evidence() -> None:
+    backtest = four_sessions(TIMES)
+    backtest["probability_up"] = 0.7
+    assert evaluate(backtest)["classification"]["p_value"] == 1.0
+
+
+# --- Returns and closes ---
+
+
+def test_price_errors_are_those_of_the_predicted_close(result: dict[str, Any]) -> None:
+    # Predicted 101, 100, 101, 99; came 102, 99, 103, 98; naive 100.
+    scores = result["regression"]
+    assert scores["rmse"] == pytest.approx(np.sqrt((1 + 1 + 4 + 1) / 4))
+    assert scores["mae"] == pytest.approx((1 + 1 + 2 + 1) / 4)
+    assert scores["mape"] == pytest.approx((1 / 102 + 1 / 99 + 2 / 103 + 1 / 98) / 4)
+    assert scores["rmse_naive"] == pytest.approx(np.sqrt((4 + 1 + 9 + 4) / 4))
+    assert scores["mae_naive"] == pytest.approx((2 + 1 + 3 + 2) / 4)
+    assert scores["mape_naive"] == pytest.approx((2 / 102 + 1 / 99 + 3 / 103 + 2 / 98) / 4)
+
+
+def test_r2_is_against_the_mean_so_far_and_against_zero(result: dict[str, Any]) -> None:
+    # Squared errors in units of 1e-4: model 1, 1, 4, 1; mean 2.25, 2.25, 6.25, 6.25; zero 4, 1, 9, 4.
+    scores = result["regression"]
+    assert scores["r2_oos"] == pytest.approx(1 - 7 / 17)
+    assert scores["r2_oos_zero"] == pytest.approx(1 - 7 / 18)
+    assert scores["rmse_return"] == pytest.approx(0.01 * np.sqrt(7 / 4))
+    assert scores["rmse_return_mean"] == pytest.approx(0.01 * np.sqrt(17 / 4))
+    assert scores["rmse_return_zero"] == pytest.approx(0.01 * np.sqrt(18 / 4))
+
+
+def test_the_better_naive_return_is_the_one_to_beat(result: dict[str, Any]) -> None:
+    assert result["regression"]["dm_against"] == "mean_return"
+    backtest = four_sessions()
+    backtest["mean_return"] = -0.01
+    assert evaluation.return_losses(backtest)[2] == "zero"
+
+
+# --- Strategy ---
+
+
+def test_costs_are_paid_on_every_change_of_position() -> None:
+    position = pd.Series([1.0, 1.0, 0.0, 1.0])
+    realised = pd.Series([0.02, -0.01, 0.03, -0.02])
+    # 5 basis points on entering, on leaving (while in cash), and on entering again.
+    returns = evaluation.strategy_returns(position, realised, cost_bps=5)
+    assert returns.tolist() == pytest.approx([0.0195, -0.01, -0.0005, -0.0205])
+
+
+def test_the_strategy_is_long_while_a_rise_is_more_likely(result: dict[str, Any]) -> None:
+    # Long, long, cash, cash; entered and left once in four sessions.
+    period = (1 + 0.02 - 0.0005) * (1 - 0.01) * (1 - 0.0005)
+    strategy = result["backtest"]
+    assert strategy["annual_return"] == pytest.approx(period ** (252 / 4) - 1)
+    # One position is entered 15 times and left 14 times in 60 sessions: the first is entered from cash.
+    assert strategy["turnover"] == pytest.approx((2 * TIMES) / 60 * 252)
+    assert strategy["cost_bps"] == 5.0
+
+
+def test_buy_and_hold_buys_once(result: dict[str, Any]) -> None:
+    hold = result["backtest"]["buy_and_hold"]
+    period = 1.02 * 0.99 * 1.03 * 0.98
+    assert hold["annual_return"] == pytest.approx((period**TIMES / 1.02 * (1.02 - 0.0005)) ** (252 / 60) - 1)
+    assert hold["turnover"] == pytest.approx(252 / 60)
+    assert set(hold) == set(result["backtest"]) - {"buy_and_hold"}
+
+
+def test_costs_can_be_left_out() -> None:
+    strategy = evaluate(four_sessions(TIMES), cost_bps=0.0)["backtest"]
+    assert strategy["annual_return"] == pytest.approx((1.02 * 0.99) ** (252 / 4) - 1)
+
+
+def test_a_horizon_of_two_trades_every_second_forecast() -> None:
+    backtest = four_sessions(2 * TIMES)
+    result = evaluate(backtest, horizon=2, cost_bps=0.0)
+    hold = result["backtest"]["buy_and_hold"]
+    # Sessions one and three of four are entered, each return is over two sessions.
+    assert hold["annual_return"] == pytest.approx((1.02 * 1.03) ** (252 / 4) - 1)
+    assert hold["turnover"] == pytest.approx(1 / 60 * 252 / 2)
+    deviation = np.std([0.02, 0.03] * 30, ddof=1)
+    assert hold["annual_volatility"] == pytest.approx(deviation * np.sqrt(252 / 2))
+    assert hold["sharpe"] == pytest.approx(0.025 / deviation * np.sqrt(252 / 2))
+
+
+def test_a_strategy_that_never_trades_has_no_sharpe_ratio_and_says_why() -> None:
+    backtest = four_sessions(TIMES)
+    backtest["probability_up"] = 0.4
+    result = evaluate(backtest)
+    assert result["backtest"]["sharpe"] is None
+    assert result["backtest"]["deflated_sharpe"] is None
+    assert result["backtest"]["annual_return"] == 0.0
+    assert result["backtest"]["turnover"] == 0.0
+    reason = "the returns never changed: no position was ever taken"
+    assert result["reasons"]["backtest.sharpe"] == reason
+    assert result["reasons"]["backtest.deflated_sharpe"] == reason
+
+
+# --- Intervals ---
+
+
+def test_scores_are_misses_in_units_of_volatility() -> None:
+    # Misses of 1, 1, 2, 1 percent at a volatility of 2 percent.
+    assert evaluation.interval_scores(four_sessions()).tolist() == pytest.approx([0.5, 0.5, 1.0, 0.5])
+
+
+def test_the_interval_covers_what_it_promises() -> None:
+    interval = evaluate(noise(3, n=2200))["interval"]
+    assert interval["level"] == 0.9
+    assert interval["n"] == 2100
+    assert interval["coverage"] == pytest.approx(0.9, abs=0.02)
+
+
+def test_too_few_forecasts_to_judge_the_interval_leave_a_reason(result: dict[str, Any]) -> None:
+    assert result["interval"]["coverage"] is None
+    assert result["interval"]["n"] == 0
+    assert result["interval"]["scaled_quantile"] == pytest.approx(1.0)
+    assert "warm-up" in result["reasons"]["interval.coverage"]
+
+
+# --- Years ---
+
+
+def test_years_add_up_to_the_whole() -> None:
+    result = evaluate(noise(4, n=600))
+    years = result["by_year"]
+    assert [year["year"] for year in years] == [2015, 2016, 2017]
+    # 252 sessions in 2015, less the 2nd of January, on which nothing was forecast.
+    assert years[0]["n"] == 251
+    total = sum(year["n"] for year in years)
+    assert total == 600
+    for name in ("accuracy", "majority_accuracy", "brier", "brier_naive"):
+        mean = sum(year[name] * year["n"] for year in years) / total
+        assert mean == pytest.approx(result["classification"][name])
+
+
+# --- Verdict ---
+
+
+@pytest.mark.parametrize("confidence", [0.003, 0.03, 0.1])
+def test_skill_is_claimed_on_noise_at_most_one_time_in_twenty(confidence: float) -> None:
+    claims = [evaluation.judge(noise(seed, 500, confidence))["beats_naive"] for seed in range(300)]
+    # 5 % of 300 is 15; a right test exceeds 24 one time in a hundred.
+    assert sum(claims) <= 24
+
+
+def test_accuracy_is_called_better_than_the_majority_on_noise_at_most_one_time_in_twenty() -> None:
+    p_values = [evaluate(noise(seed, 500))["classification"]["p_value"] for seed in range(200)]
+    assert sum(p_value <= 0.05 for p_value in p_values) <= 18
+
+
+def planted(seed: int, n: int = 1500) -> pd.DataFrame:
+    """An honest probability of 0.5 +- 0.1 that comes true, and returns that follow it."""
+    rng = np.random.default_rng(seed)
+    probability = rng.choice([0.4, 0.6], n)
+    up = rng.random(n) < probability
+    size = np.abs(0.02 * rng.standard_normal(n))
+    return frames.backtest_frame(
+        probability, np.where(up, size, -size), expected_return=(2 * probability - 1) * 0.016, up_share=0.5
+    )
+
+
+def test_a_planted_signal_is_believed() -> None:
+    assert all(evaluation.judge(planted(seed))["beats_naive"] for seed in range(20))
+
+
+def test_the_verdict_is_a_sentence_for_people() -> None:
+    backtest = four_sessions(TIMES)
+    backtest["expected_return"] = 0.0
+    verdict = evaluation.judge(backtest)
+    assert verdict["beats_naive"] is False
+    # A model that is right on two sessions of four, and so is whoever always says "up".
+    assert verdict["text"] == (
+        "Over 60 sessions the model called the direction right 50.0% of the time "
+        "(always saying the more frequent direction: 50.0%); that is no better than naive."
+    )
+
+
+def test_the_verdict_names_the_claims_it_tested() -> None:
+    verdict = evaluate(planted(1))["verdict"]
+    test = verdict["test"]
+    assert [claim["name"] for claim in test["claims"]] == ["direction", "return"]
+    assert all(claim["p_value"] <= claim["p_value_holm"] for claim in test["claims"])
+    assert test["p_value"] == min(claim["p_value_holm"] for claim in test["claims"])
+    assert "its probabilities and its expected returns are better than naive" in verdict["text"]
+
+
+def test_a_verdict_on_one_claim_says_which() -> None:
+    backtest = planted(1)
+    backtest["expected_return"] = 0.0
+    assert "its probabilities are better than naive by more than luck explains" in evaluation.judge(backtest)["text"]
+    backtest = planted(1)
+    backtest["probability_up"] = 0.5
+    assert "its expected returns are better than naive by more than luck" in evaluation.judge(backtest)["text"]
+
+
+def test_scores_too_good_to_be_true_are_suspicious() -> None:
+    result = evaluate(planted(2))
+    assert result["classification"]["accuracy"] > 0.56
+    assert result["suspicious"] is True
+    assert "leak of the future until proven otherwise" in result["suspicious_reason"]
+    assert "Too good to be true" in result["verdict"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "r2", "found"),
+    [(0.52, 0.001, False), (0.56, 0.01, False), (0.561, -0.1, True), (0.5, 0.011, True), (0.5, None, False)],
+)
+def test_suspicion_starts_above_56_percent_or_an_r2_of_1_percent(
+    accuracy: float, r2: float | None, found: bool
+) -> None:
+    assert (evaluation.suspicion(accuracy, r2) is not None) is found
+
+
+# --- Never NaN ---
+
+
+@given(
+    outcomes=st.lists(st.sampled_from([-0.02, 0.0, 0.01, 0.5]), min_size=1, max_size=8),
+    probabilities=st.lists(st.sampled_from([0.0, 0.3, 0.5, 0.7, 1.0]), min_size=1, max_size=8),
+    expected=st.sampled_from([-0.01, 0.0, 0.01]),
+    mean=st.sampled_from([0.0, 0.01]),
+    horizon=st.sampled_from([1, 2]),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_missing_number_has_a_reason_and_none_is_nan(
+    outcomes: list[float], probabilities: list[float], expected: float, mean: float, horizon: int
+) -> None:
+    backtest = frames.backtest_frame(
+        np.resize(probabilities, 120), np.resize(outcomes, 120), expected_return=expected, mean_return=mean
+    )
+    result = evaluate(backtest, horizon=horizon)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+    def missing(section: dict[str, Any], path: str) -> set[str]:
+        found = set()
+        for key, value in section.items():
+            if isinstance(value, dict):
+                found |= missing(value, f"{path}.{key}")
+            elif value is None:
+                found.add(f"{path}.{key}")
+        return found
+
+    sections = ("classification", "regression", "backtest", "interval")
+    named = {path for path in result["reasons"] if not path.startswith("verdict")}
+    assert named == set().union(*(missing(result[name], name) for name in sections))
+
+
+def test_only_rises_leave_the_scores_of_both_directions_undefined() -> None:
+    backtest = frames.backtest_frame(np.full(60, 0.6), np.linspace(0.001, 0.02, 60))
+    result = evaluate(backtest)
+    assert result["classification"]["roc_auc"] is None
+    assert result["reasons"]["classification.roc_auc"] == "only one direction occurred"
+
+
+def test_the_same_backtest_gives_the_same_evaluation() -> None:
+    assert json.dumps(evaluate(noise(8))) == json.dumps(evaluate(noise(8)))

@@ -1,0 +1,196 @@
+"""Facts about the tests and intervals, worked out by hand, against brute force, or against published numbers."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stock_assets.core import inference
+
+# --- Diebold-Mariano ---
+
+
+def test_diebold_mariano_by_hand() -> None:
+    # d = 1, 0, 1, 2: mean 1, variance (0 + 1 + 0 + 1) / 4 = 1/2, so 1 / sqrt(1/8) = 2 sqrt 2,
+    # times sqrt((4 + 1 - 2) / 4) for the small sample: sqrt 6. Student's t on 3 degrees of freedom.
+    result = inference.diebold_mariano(np.zeros(4), np.array([1.0, 0.0, 1.0, 2.0]))
+    assert result.statistic == pytest.approx(math.sqrt(6))
+    assert result.p_value == pytest.approx(0.0459, abs=5e-5)
+
+
+def test_a_horizon_of_two_counts_the_first_autocovariance_twice() -> None:
+    # d = 1, 0, 1, 2, 1: centred 0, -1, 0, 1, 0; variance 2/5, first autocovariance 0; correction (6 - 4 + 2/5) / 5.
+    difference = np.array([1.0, 0.0, 1.0, 2.0, 1.0])
+    result = inference.diebold_mariano(np.zeros(5), difference, horizon=2)
+    assert result.statistic == pytest.approx(1 / math.sqrt(0.4 / 5) * math.sqrt(2.4 / 5))
+    # d = 0, 0, 2, 2, 1: centred -1, -1, 1, 1, 0; variance 4/5, first autocovariance (1 - 1 + 1 + 0) / 5.
+    difference = np.array([0.0, 0.0, 2.0, 2.0, 1.0])
+    result = inference.diebold_mariano(np.zeros(5), difference, horizon=2)
+    assert result.statistic == pytest.approx(1 / math.sqrt((0.8 + 2 * 0.2) / 5) * math.sqrt(2.4 / 5))
+
+
+def test_a_negative_variance_falls_back_to_bartlett_weights() -> None:
+    # d alternates: centred +-1, variance 1, first autocovariance -5/6; 1 - 2 * 5/6 < 0, but 1 - 5/6 = 1/6.
+    difference = np.array([3.0, 1.0, 3.0, 1.0, 3.0, 1.0])
+    result = inference.diebold_mariano(np.zeros(6), difference, horizon=2)
+    assert result.statistic == pytest.approx(2 / math.sqrt(1 / 6 / 6) * math.sqrt((7 - 4 + 2 / 6) / 6))
+
+
+def test_swapping_the_forecasts_turns_the_sign() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.random(50), rng.random(50)
+    there, back = inference.diebold_mariano(a, b), inference.diebold_mariano(b, a)
+    assert there.statistic is not None
+    assert back.statistic is not None
+    assert there.statistic == pytest.approx(-back.statistic)
+    assert there.p_value + back.p_value == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("naive", "p_value"), [(0.3, 1.0), (0.4, 0.0), (0.2, 1.0)])
+def test_differences_without_spread_have_no_statistic(naive: float, p_value: float) -> None:
+    assert inference.diebold_mariano(np.full(20, 0.3), np.full(20, naive)) == inference.TestResult(None, p_value)
+
+
+@pytest.mark.parametrize(
+    ("loss", "naive"), [([1.0, 2.0], [1.0, 2.0]), ([1.0] * 5, [1.0] * 4), ([1.0, 2.0, math.nan], [1.0] * 3)]
+)
+def test_series_it_can_not_judge_are_refused(loss: list[float], naive: list[float]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        inference.diebold_mariano(np.array(loss), np.array(naive))
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_equally_good_forecasts_are_told_apart_one_time_in_twenty(horizon: int) -> None:
+    rng = np.random.default_rng(2)
+    # Moving sums of independent numbers: what errors of overlapping forecasts look like.
+    noise = rng.standard_normal((1000, 600))
+    overlapping = np.lib.stride_tricks.sliding_window_view(noise, horizon, axis=1).sum(axis=2)
+    rejected = [inference.diebold_mariano(np.zeros(len(d)), d, horizon=horizon).p_value <= 0.05 for d in overlapping]
+    assert 0.03 <= np.mean(rejected) <= 0.07
+
+
+# --- Holm ---
+
+
+def test_holm_by_hand() -> None:
+    # 0.01 * 3, then 0.03 * 2, and 0.04 * 1 may not fall below the one before it.
+    assert inference.holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert inference.holm([0.7, 0.6]) == [1.0, 1.0]
+
+
+# --- Bootstrap ---
+
+
+@given(
+    values=st.lists(st.floats(-10, 10), min_size=1, max_size=30), block=st.integers(1, 40), seed=st.integers(0, 1000)
+)
+@settings(max_examples=50, deadline=None)
+def test_the_bootstrap_equals_the_one_that_builds_every_series(values: list[float], block: int, seed: int) -> None:
+    n = len(values)
+    block = min(block, n)
+    n_blocks = math.ceil(n / block)
+    starts = np.random.default_rng(seed).integers(0, n, size=(200, n_blocks))
+    rows = [[values[(start + i) % n] for start in row for i in range(block)][:n] for row in starts]
+    expected = np.quantile(np.mean(rows, axis=1), [0.05, 0.95])
+    came = inference.bootstrap_mean_interval(np.array(values), level=0.9, seed=seed, block=block, resamples=200)
+    assert came == pytest.approx(tuple(expected), abs=1e-9)
+
+
+def test_the_interval_of_independent_hits_has_the_width_of_the_binomial() -> None:
+    hits = (np.random.default_rng(3).random(2520) < 0.52).astype(float)
+    low, high = inference.bootstrap_mean_interval(hits, level=0.95, seed=1)
+    assert low < hits.mean() < high
+    # 1.96 * sqrt(0.25 / 2520) = 2.0 points
+    assert (high - low) / 2 == pytest.approx(0.0195, rel=0.12)
+
+
+# --- Sharpe ratios after selection ---
+
+
+def test_deflated_sharpe_of_the_published_example() -> None:
+    # Bailey & Lopez de Prado (2014): 100 trials, variance 1/2 of the annualised ratios, 250 sessions a year, 1250
+    # returns with an annualised Sharpe ratio of 2.5, skewness -3, kurtosis 10.
+    benchmark = inference.expected_maximum_sharpe(100, 0.5 / 250)
+    assert benchmark == pytest.approx(0.1132, abs=5e-5)
+    deflated = inference.probabilistic_sharpe(2.5 / math.sqrt(250), benchmark, 1250, skew=-3, kurtosis=10)
+    assert deflated == pytest.approx(0.9004, abs=5e-5)
+
+
+def test_one_trial_selects_nothing() -> None:
+    assert inference.expected_maximum_sharpe(1, 0.5) == 0.0
+
+
+def test_deflated_sharpe_takes_the_moments_from_the_returns() -> None:
+    # 1, 1, 1, -1 percent: mean 0.5, sample deviation 1, population variance 3/4;
+    # third central moment (3 * 0.125 - 3.375) / 4 = -0.75, fourth (3 * 0.0625 + 5.0625) / 4 = 1.3125.
+    skew, kurtosis = -0.75 / 0.75**1.5, 1.3125 / 0.75**2
+    z = 0.5 * math.sqrt(3) / math.sqrt(1 - skew * 0.5 + (kurtosis - 1) / 4 * 0.25)
+    expected = 0.5 * (1 + math.erf(z / math.sqrt(2)))
+    assert inference.deflated_sharpe(np.array([0.01, 0.01, 0.01, -0.01])) == pytest.approx(expected)
+
+
+def test_more_trials_deflate_more() -> None:
+    returns = np.random.default_rng(4).normal(0.001, 0.01, 500)
+    values = [inference.deflated_sharpe(returns, n_trials=n, variance_of_trials=0.001) for n in (1, 10, 100)]
+    assert all(value is not None for value in values)
+    assert values == sorted(values, reverse=True)
+
+
+@pytest.mark.parametrize("returns", [[], [0.01, 0.02, 0.03], [0.01] * 10])
+def test_returns_without_spread_have_no_deflated_sharpe(returns: list[float]) -> None:
+    assert inference.deflated_sharpe(np.array(returns)) is None
+
+
+@pytest.mark.parametrize(("n_trials", "variance"), [(0, 0.1), (2, -0.1)])
+def test_impossible_trials_are_refused(n_trials: int, variance: float) -> None:
+    with pytest.raises(ValueError, match="expected at least 1 trial"):
+        inference.expected_maximum_sharpe(n_trials, variance)
+
+
+def test_impossible_moments_have_no_probability() -> None:
+    assert inference.probabilistic_sharpe(1.0, 0.0, 100, skew=3.0, kurtosis=1.0) is None
+
+
+# --- Conformal intervals ---
+
+
+def test_nine_scores_give_the_largest_as_the_quantile_at_ninety_percent() -> None:
+    # ceil((9 + 1) * 0.9) = 9
+    assert inference.conformal_quantile([3, 1, 2, 9, 8, 7, 4, 6, 5], 0.9) == 9.0
+
+
+def test_eight_scores_are_too_few_for_ninety_percent() -> None:
+    assert inference.conformal_quantile(list(range(8)), 0.9) is None
+
+
+def test_nineteen_scores_give_the_eighteenth() -> None:
+    assert inference.conformal_quantile(list(range(1, 20)), 0.9) == 18.0
+
+
+@given(
+    scores=st.lists(st.floats(0, 5), max_size=60),
+    level=st.sampled_from([0.5, 0.8, 0.9]),
+    horizon=st.integers(1, 4),
+    warm_up=st.integers(1, 20),
+)
+@settings(deadline=None)
+def test_coverage_is_judged_only_by_scores_known_before(
+    scores: list[float], level: float, horizon: int, warm_up: int
+) -> None:
+    inside = []
+    for position, score in enumerate(scores):
+        known = scores[: max(position - horizon + 1, 0)]
+        quantile = inference.conformal_quantile(known, level)
+        if len(known) >= warm_up and quantile is not None:
+            inside.append(score <= quantile)
+    came = inference.sequential_coverage(scores, level=level, horizon=horizon, warm_up=warm_up)
+    assert came == ((sum(inside) / len(inside) if inside else None), len(inside))
+
+
+def test_coverage_of_exchangeable_scores_is_nominal() -> None:
+    scores = np.random.default_rng(5).exponential(size=3000).tolist()
+    share, n = inference.sequential_coverage(scores, level=0.9)
+    assert n == 2900
+    assert share == pytest.approx(0.9, abs=0.02)
