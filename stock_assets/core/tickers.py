@@ -15,8 +15,9 @@ def check_ticker(text: object) -> str:
     Raises `InvalidTickerError` for anything that is not letters, digits and single inner `.`, `-`, `=`, with an
     optional leading `^`, of at most 15 characters.
     """
-    ticker = text.strip().upper() if isinstance(text, str) else ""
-    if len(ticker) > MAX_LENGTH or not ticker.isascii() or not _TICKER.fullmatch(ticker):
+    # ASCII before upper case: "ß".upper() is "SS", another company.
+    ticker = text.strip().upper() if isinstance(text, str) and text.isascii() else ""
+    if len(ticker) > MAX_LENGTH or not _TICKER.fullmatch(ticker):
         raise InvalidTickerError(
             f"{text!r:.60} is not a ticker; expected up to {MAX_LENGTH} letters or digits with single '.', '-' or '=' "
             "between them, such as TSLA, BRK-B or ^GSPC"

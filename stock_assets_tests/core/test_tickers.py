@@ -25,7 +25,25 @@ def test_tickers(text, ticker):
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "../../etc", "TSLA;rm", "..", ".", "A..B", "-A", "A-", "TS LA", "TSLA|STX", "a/b", "ＴＳＬＡ", "X" * 16, None, 5],
+    [
+        "",
+        " ",
+        "../../etc",
+        "TSLA;rm",
+        "..",
+        ".",
+        "A..B",
+        "-A",
+        "A-",
+        "TS LA",
+        "TSLA|STX",
+        "a/b",
+        "ＴＳＬＡ",
+        "ß",
+        "X" * 16,
+        None,
+        5,
+    ],
 )
 def test_everything_else_is_refused_with_what_came(text):
     with pytest.raises(InvalidTickerError, match="is not a ticker; expected"):
