@@ -9,18 +9,19 @@ from stock_assets.reporting import tables, wording
 
 def price(results: tables.Results, clean: pd.DataFrame) -> str:
     """Range and last close, the averages and the events marked."""
-    close = clean["close"]
+    close = clean["close"].to_numpy()
+    lowest, highest = int(close.argmin()), int(close.argmax())
     averages = [
         f"the average over {window} sessions at {wording.price(value)}"
         for window in ("50", "200")
         if (value := results.value(f"metrics.moving_averages.{window}.value")) is not None
     ]
-    n_splits = int((clean["split_ratio"] != 1).sum())
-    n_dividends = int((clean["dividend"] > 0).sum())
+    n_splits = int((clean["split_ratio"].to_numpy() != 1).sum())
+    n_dividends = int((clean["dividend"].to_numpy() > 0).sum())
     return (
-        f"Close from {clean.index[0]:%Y-%m-%d} to {clean.index[-1]:%Y-%m-%d}: lowest {wording.price(close.min())} on "
-        f"{close.idxmin():%Y-%m-%d}, highest {wording.price(close.max())} on {close.idxmax():%Y-%m-%d}, last "
-        f"{wording.price(results.value('metrics.last_close'))}"
+        f"Close from {clean.index[0]:%Y-%m-%d} to {clean.index[-1]:%Y-%m-%d}: lowest {wording.price(close[lowest])} on "
+        f"{clean.index[lowest]:%Y-%m-%d}, highest {wording.price(close[highest])} on "
+        f"{clean.index[highest]:%Y-%m-%d}, last {wording.price(results.value('metrics.last_close'))}"
         + (f"; {' and '.join(averages)}" if averages else "")
         + f". Marked: {_counted(n_splits, 'split')} and {_counted(n_dividends, 'dividend')}. "
         f"Below it, the volume of each session."
@@ -29,23 +30,24 @@ def price(results: tables.Results, clean: pd.DataFrame) -> str:
 
 def returns(results: tables.Results) -> str:
     """The best and the worst session."""
-    best, worst = results.value("metrics.best"), results.value("metrics.worst")
-    if best["session"] is None:
+    best, worst = results.value("metrics.best.session"), results.value("metrics.worst.session")
+    if best is None:
         return "Total return of each session: not defined, the history is too short."
     return (
-        f"Total return of each session: best {wording.fine_change(best['return'])} on {best['session']}, worst "
-        f"{wording.fine_change(worst['return'])} on {worst['session']}."
+        f"Total return of each session: best {wording.fine_change(results.value('metrics.best.return'))} on {best}, "
+        f"worst {wording.fine_change(results.value('metrics.worst.return'))} on {worst}."
     )
 
 
 def drawdown(results: tables.Results) -> str:
     """The deepest and the present drawdown."""
-    drop = results.value("metrics.drawdown")
-    told = f"Distance below the highest adjusted close so far: now {wording.change(drop['current'])}"
-    if not drop["max"]:
+    names = ("current", "max", "max_peak", "max_trough", "max_recovered")
+    current, deepest, peak, trough, recovered = (results.value(f"metrics.drawdown.{name}") for name in names)
+    told = f"Distance below the highest adjusted close so far: now {wording.change(current)}"
+    if deepest == 0:
         return f"{told}, never below it."
-    after = f"recovered on {drop['max_recovered']}" if drop["max_recovered"] else "not recovered yet"
-    return f"{told}, deepest {wording.change(drop['max'])} from {drop['max_peak']} to {drop['max_trough']}, {after}."
+    after = f"recovered on {recovered}" if recovered else "not recovered yet"
+    return f"{told}, deepest {wording.change(deepest)} from {peak} to {trough}, {after}."
 
 
 def volatility(results: tables.Results) -> str:
@@ -91,7 +93,7 @@ def calibration(bins: pd.DataFrame) -> str:
         f"{wording.percent(row.forecast)} forecast, {wording.percent(row.share_up)} rose"
         for row in (bins.iloc[0], bins.iloc[-1])
     ]
-    inside = int(((bins["low"] <= bins["forecast"]) & (bins["forecast"] <= bins["high"])).sum())
+    inside = int(bins["forecast"].between(bins["low"], bins["high"]).to_numpy().sum())
     return (
         f"Forecast probability of a rise against how often the price rose, in {_counted(len(bins), 'group')}. "
         f"Lowest group: {told[0]}. Highest group: {told[1]}. "

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from stock_assets.core import evaluation
+from stock_assets.core import evaluation, metrics
 from stock_assets.reporting import figures, wording
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SESSIONS_A_YEAR = 252
-LAST_SESSIONS = 252
+LAST_SESSIONS = metrics.SESSIONS_PER_YEAR
 FORECAST_SESSIONS = 42
 LOG_SCALE_FROM = 8.0
 N_BINS = 10
@@ -51,7 +50,7 @@ def price(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
         dates = dates[-len(last) :]
         recent.plot(dates, last["close"].to_numpy(), color=figures.INK, label="Close")
         for window, colour in ((50, figures.BLUE), (200, figures.ORANGE)):
-            average = clean["close"].rolling(window).mean().tail(len(last)).to_numpy()
+            average = np.asarray(clean["close"].rolling(window).mean())[-len(last) :]
             if np.isfinite(average).any():
                 recent.plot(dates, average, color=colour, label=f"Average over {window}")
         _title(recent, "", f"Last {len(last)} sessions, with moving averages")
@@ -137,12 +136,12 @@ def volatility(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
         dates = _dates(clean.index)
         drawn = False
         for window, colour, width in ((21, figures.ORANGE, 0.8), (63, figures.BLUE, 1.4)):
-            rolling = (clean["total_return"].rolling(window).std() * math.sqrt(SESSIONS_A_YEAR)).to_numpy()
+            rolling = (clean["total_return"].rolling(window).std() * math.sqrt(metrics.SESSIONS_PER_YEAR)).to_numpy()
             if np.isfinite(rolling).any():
                 axes.plot(dates, rolling, color=colour, linewidth=width, label=f"{window} sessions")
                 drawn = True
         if drawn:
-            overall = float(clean["total_return"].std() * math.sqrt(SESSIONS_A_YEAR))
+            overall = float(np.nanstd(clean["total_return"].to_numpy(), ddof=1)) * math.sqrt(metrics.SESSIONS_PER_YEAR)
             axes.axhline(overall, color=figures.INK, linewidth=0.9, linestyle=(0, (5, 3)), label="Whole history")
             _legend_under_title(axes)
             axes.set_ylim(bottom=0)
@@ -238,19 +237,18 @@ def calibration_bins(backtest: pd.DataFrame, n_bins: int = N_BINS) -> pd.DataFra
     and `n`; one row a bin, in rising order, no more bins than distinct edges. Wilson (1927), JASA 22: 209-212.
     """
     probability = backtest["probability_up"].to_numpy()
+    up = backtest["realised_up"].to_numpy(dtype="float64")
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, n_bins + 1)))
     place = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, max(len(edges) - 2, 0))
-    grouped = pd.DataFrame({"forecast": probability, "up": backtest["realised_up"].to_numpy(dtype="float64")}).groupby(
-        place
-    )
-    bins = grouped.agg(forecast=("forecast", "mean"), share_up=("up", "mean"), n=("up", "size")).reset_index(drop=True)
+    filled, place, n = np.unique(place, return_inverse=True, return_counts=True)
+    forecast = np.bincount(place, weights=probability, minlength=len(filled)) / n
+    share = np.bincount(place, weights=up, minlength=len(filled)) / n
     z = 1.959963984540054
-    middle = (bins["share_up"] + z**2 / (2 * bins["n"])) / (1 + z**2 / bins["n"])
-    spread = (bins["share_up"] * (1 - bins["share_up"]) / bins["n"] + z**2 / (4 * bins["n"] ** 2)) ** 0.5
-    half = z * spread / (1 + z**2 / bins["n"])
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     # At a share of 0 or 1 rounding would put the share a hair outside its own interval.
-    low, high = (middle - half).clip(upper=bins["share_up"]), (middle + half).clip(lower=bins["share_up"])
-    return bins.assign(low=low, high=high)[["forecast", "share_up", "low", "high", "n"]]
+    low, high = np.minimum(middle - half, share), np.maximum(middle + half, share)
+    return pd.DataFrame({"forecast": forecast, "share_up": share, "low": low, "high": high, "n": n})
 
 
 def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
@@ -259,8 +257,8 @@ def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes
         figure, (axes, counts) = figures.new(figures.HALF, 4.2, (1.3, 3.8), (0.52, 1.1))
         bins = calibration_bins(backtest)
         probability = backtest["probability_up"].to_numpy()
-        ends = [min(probability.min(), bins["low"].min()), max(probability.max(), bins["high"].max())]
-        low, high = max(0.0, ends[0] - 0.02), min(1.0, ends[1] + 0.02)
+        ends = np.concatenate([probability, bins["low"].to_numpy(), bins["high"].to_numpy()])
+        low, high = max(0.0, float(ends.min()) - 0.02), min(1.0, float(ends.max()) + 0.02)
         axes.plot([low, high], [low, high], color=figures.MUTED, linestyle=(0, (5, 3)), linewidth=1, label="Perfect")
         axes.errorbar(
             bins["forecast"].to_numpy(),
@@ -454,7 +452,7 @@ def _mark_events(axes: "Axes", shown: pd.DataFrame, *, named: bool) -> None:
     splits = shown[shown["split_ratio"] != 1.0]
     if len(splits):
         dates = _dates(splits.index)
-        label = "Split" if named else None
+        label = "Split" if named else ""
         axes.vlines(dates, 0, 1, transform=across, color=figures.PURPLE, linestyle="--", linewidth=1, label=label)
         for date, ratio in zip(dates, splits["split_ratio"], strict=True):
             axes.annotate(
@@ -465,7 +463,7 @@ def _mark_events(axes: "Axes", shown: pd.DataFrame, *, named: bool) -> None:
         dates = _dates(dividends.index)
         axes.plot(
             dates, np.full(len(dates), 0.02), "^", transform=across, color=figures.GREEN,
-            markersize=5 if named else 3, label="Dividend" if named else None, linestyle="none",
+            markersize=5 if named else 3, label="Dividend" if named else "", linestyle="none",
         )  # fmt: skip
 
 

@@ -70,20 +70,54 @@ def render_report(inputs: ReportInputs) -> dict[str, bytes]:
         DataError: The inputs are not of one ticker, session and source, or hold a number that is not finite.
         SchemaError: A result lacks something the report shows.
     """
-    _require_consistent(inputs)
-    results = tables.Results(documents(inputs), ticker=inputs.ticker, as_of=inputs.as_of)
-    pictures = _pictures(inputs, results)
+    pictures = draw(inputs)
+    return {"report.html": render_page(inputs, pictures)} | {
+        f"figures/{picture.name}.png": picture.png for picture in pictures
+    }
+
+
+def draw(inputs: ReportInputs) -> list[Picture]:
+    """The figures of the report, each with its text for those who can't see it. Errors as `render_report`."""
+    results = _results(inputs)
+    clean, backtest = inputs.clean, inputs.backtest
+    matrix = results.value("evaluation.classification.confusion_matrix")
+    growth = charts.growth(
+        backtest,
+        horizon=results.value("evaluation.horizon_sessions"),
+        cost_bps=results.value("evaluation.backtest.cost_bps"),
+    )
+    tails = {name: results.value(f"metrics.{name}") for name in ("var_95", "cvar_95", "var_99", "cvar_99")}
+    look = {"label": f"{inputs.ticker} {inputs.as_of}", "simulated": inputs.source == SIMULATED}
+    return [
+        Picture("forecast", charts.forecast(clean, results.value("prediction"), **look), alt_texts.forecast(results)),
+        Picture("price", charts.price(clean, **look), alt_texts.price(results, clean)),
+        Picture("returns", charts.returns(clean, **look), alt_texts.returns(results)),
+        Picture("drawdown", charts.drawdown(clean, **look), alt_texts.drawdown(results)),
+        Picture("volatility", charts.volatility(clean, **look), alt_texts.volatility(results)),
+        Picture("distribution", charts.distribution(clean, tails, **look), alt_texts.distribution(results)),
+        Picture("confusion_matrix", charts.confusion_matrix(matrix, **look), alt_texts.confusion_matrix(matrix)),
+        Picture(
+            "calibration",
+            charts.calibration(backtest, **look),
+            alt_texts.calibration(charts.calibration_bins(backtest)),
+        ),
+        Picture("equity", charts.equity(growth, **look), alt_texts.equity(growth)),
+    ]
+
+
+def render_page(inputs: ReportInputs, pictures: list[Picture]) -> bytes:
+    """The page with these figures in it, as UTF-8. Errors as `render_report`."""
+    results = _results(inputs)
     page = _template().render(
         ticker=inputs.ticker,
         as_of=inputs.as_of,
         source=SOURCES.get(inputs.source, inputs.source),
         simulated=inputs.source == SIMULATED,
-        warnings=_warnings(inputs),
+        warnings=_warnings(inputs, results),
         verdict=results.value("evaluation.verdict"),
         prediction=_prediction(results),
         target_session=results.value("prediction.target_session"),
         horizon=results.value("evaluation.horizon_sessions"),
-        evaluation_as_of=results.value("evaluation.as_of"),
         pictures={picture.name: picture for picture in pictures},
         scores=(tables.classification(results), tables.regression(results)),
         strategy=tables.strategy(results),
@@ -97,8 +131,7 @@ def render_report(inputs: ReportInputs) -> dict[str, bytes]:
         repairs=tables.repairs(results),
         long_session=wording.long_session,
     )
-    files = {"report.html": page.encode()}
-    return files | {f"figures/{picture.name}.png": picture.png for picture in pictures}
+    return page.encode()
 
 
 def documents(inputs: ReportInputs) -> dict[str, Any]:
@@ -121,54 +154,48 @@ def documents(inputs: ReportInputs) -> dict[str, Any]:
     }
 
 
-def _require_consistent(inputs: ReportInputs) -> None:
-    """A report that mixes tickers, sources or sessions, or knows what came later, is never made."""
+def _results(inputs: ReportInputs) -> tables.Results:
+    """The results by path, once they are known to belong together.
+
+    A report that mixes tickers, sources or sessions, or knows what came later, is never made.
+    """
+    where = f"{inputs.ticker} {inputs.as_of}"
     if len(inputs.predictions) != 1:
-        raise errors.DataError(
-            f"{inputs.ticker} {inputs.as_of}: predictions has {len(inputs.predictions)} rows; expected one"
-        )
-    row = inputs.predictions.iloc[0]
-    came: dict[str, tuple[object, object]] = {
-        "ticker of metrics": (inputs.metrics["ticker"], inputs.ticker),
-        "ticker of evaluation": (inputs.evaluation["ticker"], inputs.ticker),
-        "ticker of predictions": (row["ticker"], inputs.ticker),
-        "session of metrics": (inputs.metrics["as_of"], str(inputs.as_of)),
-        "session of predictions": (row["as_of"].date(), inputs.as_of),
-        "last session of clean_prices": (inputs.clean.index[-1].date(), inputs.as_of),
-        "source of metrics": (inputs.metrics["source"], inputs.source),
-        "source of evaluation": (inputs.evaluation["source"], inputs.source),
-        "source of predictions": (row["source"], inputs.source),
+        raise errors.DataError(f"{where}: predictions has {len(inputs.predictions)} rows; expected one")
+    results = tables.Results(documents(inputs), ticker=inputs.ticker, as_of=inputs.as_of)
+    session = inputs.as_of.isoformat()
+    came = {
+        f"{what} of {name}": (results.value(f"{name}.{what}"), expected)
+        for name in ("metrics", "evaluation", "prediction")
+        for what, expected in (("ticker", inputs.ticker), ("source", inputs.source), ("as_of", session))
+        if (name, what) != ("evaluation", "as_of")
     }
+    came["last session of clean_prices"] = (f"{inputs.clean.index[-1]:%Y-%m-%d}", session)
     for what, (got, expected) in came.items():
         if got != expected:
-            raise errors.DataError(f"{inputs.ticker} {inputs.as_of}: {what} is {got}; expected {expected}")
+            raise errors.DataError(f"{where}: {what} is {got}; expected {expected}")
     latest = {
-        "evaluation": datetime.date.fromisoformat(inputs.evaluation["as_of"]),
-        "model": row["model_as_of"].date(),
-        "backtest": inputs.backtest["target_session"].max().date(),
+        "evaluation": results.value("evaluation.as_of"),
+        "model": results.value("prediction.model_as_of"),
+        "backtest": f"{inputs.backtest['target_session'].max():%Y-%m-%d}",
     }
     for what, day in latest.items():
-        if day > inputs.as_of:
-            raise errors.DataError(
-                f"{inputs.ticker} {inputs.as_of}: {what} reaches to {day}; expected nothing after {inputs.as_of}"
-            )
+        if day > session:
+            raise errors.DataError(f"{where}: {what} reaches to {day}; expected nothing after {session}")
+    return results
 
 
-def _warnings(inputs: ReportInputs) -> list[Warn]:
+def _warnings(inputs: ReportInputs, results: tables.Results) -> list[Warn]:
     found = []
-    if inputs.evaluation["suspicious"]:
-        found.append(
-            Warn("Too good to be true", f"Don't trust these scores: {inputs.evaluation['suspicious_reason']}.")
-        )
-    ages = {
-        "model": inputs.predictions["model_as_of"].iloc[0].date(),
-        "evaluation": datetime.date.fromisoformat(inputs.evaluation["as_of"]),
-    }
-    for what, day in ages.items():
-        if day < inputs.as_of:
-            n = int((inputs.clean.index > pd.Timestamp(day)).sum())
+    if results.value("evaluation.suspicious"):
+        reason = results.value("evaluation.suspicious_reason")
+        found.append(Warn("Too good to be true", f"Don't trust these scores: {reason}."))
+    for what, path in (("model", "prediction.model_as_of"), ("evaluation", "evaluation.as_of")):
+        made = results.value(path)
+        if made < inputs.as_of.isoformat():
+            n = len(inputs.clean.loc[inputs.clean.index > pd.Timestamp(made)])
             since = "1 session" if n == 1 else f"{n} sessions"
-            told = f"The {what} is of {wording.long_session(day)}, {since} before this report: it knows nothing since."
+            told = f"The {what} is of {wording.long_session(made)}, {since} before this report: it knows nothing since."
             found.append(Warn(f"Older {what}", told))
     return found
 
@@ -197,32 +224,6 @@ def _data_cells(results: tables.Results) -> dict[str, tables.Cell]:
         "level": results.cell("evaluation.verdict.test.level", wording.ratio),
         "rose": results.cell("evaluation.classification.realised_up_share", wording.percent),
     }
-
-
-def _pictures(inputs: ReportInputs, results: tables.Results) -> list[Picture]:
-    clean, backtest = inputs.clean, inputs.backtest
-    matrix = results.value("evaluation.classification.confusion_matrix")
-    growth = charts.growth(
-        backtest,
-        horizon=results.value("evaluation.horizon_sessions"),
-        cost_bps=results.value("evaluation.backtest.cost_bps"),
-    )
-    look = {"label": f"{inputs.ticker} {inputs.as_of}", "simulated": inputs.source == SIMULATED}
-    return [
-        Picture("forecast", charts.forecast(clean, results.value("prediction"), **look), alt_texts.forecast(results)),
-        Picture("price", charts.price(clean, **look), alt_texts.price(results, clean)),
-        Picture("returns", charts.returns(clean, **look), alt_texts.returns(results)),
-        Picture("drawdown", charts.drawdown(clean, **look), alt_texts.drawdown(results)),
-        Picture("volatility", charts.volatility(clean, **look), alt_texts.volatility(results)),
-        Picture("distribution", charts.distribution(clean, inputs.metrics, **look), alt_texts.distribution(results)),
-        Picture("confusion_matrix", charts.confusion_matrix(matrix, **look), alt_texts.confusion_matrix(matrix)),
-        Picture(
-            "calibration",
-            charts.calibration(backtest, **look),
-            alt_texts.calibration(charts.calibration_bins(backtest)),
-        ),
-        Picture("equity", charts.equity(growth, **look), alt_texts.equity(growth)),
-    ]
 
 
 @functools.cache

@@ -170,7 +170,7 @@ def classification(results: Results) -> Table:
                 results.cell(f"{at}p_value", wording.p_value),
                 NOTHING,
                 NOTHING,
-                meaning="How often luck alone would do as well; below 0.05 is taken as skill",
+                meaning="How often luck alone would be as accurate",
             ),
         ),
     )

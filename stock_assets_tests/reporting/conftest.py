@@ -1,7 +1,6 @@
 """A made-up ticker with everything a report needs: a random walk, forecasts without skill, and their results."""
 
 import dataclasses
-import datetime
 import math
 from typing import Any
 
@@ -74,10 +73,9 @@ def backtest_of(clean: pd.DataFrame, *, seed: int = 11) -> pd.DataFrame:
     ).rename_axis("session")
 
 
-def make_inputs(
-    *, ticker: str = "DEMO", source: str = "csv", n: int = 1500, clean: pd.DataFrame | None = None
-) -> html.ReportInputs:
-    clean = walk(n) if clean is None else clean
+def make_inputs(*, ticker: str = "DEMO", source: str = "csv", n: int = 1500) -> html.ReportInputs:
+    """Everything a report of `ticker` needs, after the close of the last of `n` sessions."""
+    clean = walk(n)
     backtest = backtest_of(clean)
     last = float(clean["close"].iloc[-1])
     as_of = clean.index[-1]
@@ -110,23 +108,24 @@ def make_inputs(
     )
 
 
-def changed(inputs: html.ReportInputs, **columns: Any) -> html.ReportInputs:
+def forecasting(inputs: html.ReportInputs, **columns: Any) -> html.ReportInputs:
     """`inputs` with other values in the one row of its predictions."""
     return dataclasses.replace(inputs, predictions=inputs.predictions.assign(**columns))
 
 
 @pytest.fixture(scope="session")
 def inputs() -> html.ReportInputs:
-    """DEMO after the close of Friday 2024-03-08, real-looking prices from a file."""
+    """DEMO after the close of Friday 2024-03-08, as if from a file."""
     return make_inputs()
 
 
 @pytest.fixture(scope="session")
 def files(inputs: html.ReportInputs) -> dict[str, bytes]:
-    """The rendered report of `inputs`."""
+    """The report of `inputs`."""
     return html.render_report(inputs)
 
 
 @pytest.fixture(scope="session")
-def session() -> datetime.date:
-    return datetime.date(2024, 3, 8)
+def simulated_files() -> dict[str, bytes]:
+    """The report of the same prices, had they been simulated."""
+    return html.render_report(make_inputs(source="simulated"))
