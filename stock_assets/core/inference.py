@@ -187,7 +187,7 @@ def conformal_quantile(scores: Sequence[float], level: float) -> float | None:
 
 
 def _sorted_quantile(ordered: Sequence[float], level: float) -> float | None:
-    # The small subtraction keeps (9 + 1) * 0.9 = 9.000000000000002 from counting as 10.
+    # The small subtraction keeps (99 + 1) * 0.55 = 55.00000000000001 from counting as 56.
     k = math.ceil((len(ordered) + 1) * level - 1e-9)
     return float(ordered[k - 1]) if k <= len(ordered) else None
 

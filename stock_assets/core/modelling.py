@@ -150,13 +150,14 @@ def check_features(features: pd.DataFrame, *, ticker: str, as_of: datetime.date,
     if features.index[-1] > pd.Timestamp(as_of):
         raise SchemaError(f"{where}: features reach to {features.index[-1]:%Y-%m-%d}; expected none after {as_of}")
     targets = pd.DatetimeIndex(features["target_session"])
-    ahead = (targets.to_numpy() > features.index.to_numpy()).all()
+    ahead = bool(np.all(targets.to_numpy() > features.index.to_numpy()))
     if not (ahead and targets.is_monotonic_increasing and targets.is_unique):
         raise SchemaError(f"{where}: target sessions are not strictly increasing and each after its own session")
     expected_target = sessions.next_session(features.index[-1].date(), horizon)
-    if targets[-1] != pd.Timestamp(expected_target):
+    last_target = pd.Timestamp(targets.to_numpy()[-1])
+    if last_target != pd.Timestamp(expected_target):
         raise SchemaError(
-            f"{where}: the last target session is {targets[-1]:%Y-%m-%d}; expected {expected_target}, "
+            f"{where}: the last target session is {last_target:%Y-%m-%d}; expected {expected_target}, "
             f"{horizon} session(s) ahead"
         )
     filled = features[["target_return", "target_up", "target_close"]].notna().to_numpy()

@@ -165,6 +165,11 @@ def test_eight_scores_are_too_few_for_ninety_percent() -> None:
     assert inference.conformal_quantile(list(range(8)), 0.9) is None
 
 
+def test_a_rounding_error_does_not_count_as_one_more_score() -> None:
+    # (99 + 1) * 0.55 is 55.00000000000001 on a computer.
+    assert inference.conformal_quantile(list(range(1, 100)), 0.55) == 55.0
+
+
 def test_nineteen_scores_give_the_eighteenth() -> None:
     assert inference.conformal_quantile(list(range(1, 20)), 0.9) == 18.0
 
