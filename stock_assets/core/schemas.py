@@ -1,7 +1,7 @@
 """What each table must look like: columns, types, units, ranges. One pandera schema a table.
 
-Every table is a frame indexed by `session` (naive midnight, nanoseconds, strictly increasing), except `predictions`,
-which is one row under a plain index. The descriptions here are the ones people read in the Dagster UI.
+Every table is a frame indexed by `session` (naive midnight, nanoseconds, increasing), except `predictions`, which is
+one row under a plain index. The descriptions here are the ones people read in the Dagster UI.
 Cleaning rules and market plausibility do not live here (see cleaning, validation).
 """
 
@@ -15,11 +15,11 @@ from stock_assets.core.errors import SchemaError
 SESSION_DTYPE = "datetime64[ns]"
 
 
-def _session_index() -> pa.Index:
+def _session_index(*, unique: bool) -> pa.Index:
     return pa.Index(
         SESSION_DTYPE,
         name="session",
-        unique=True,
+        unique=unique,
         checks=pa.Check(lambda index: index.is_monotonic_increasing, element_wise=False, name="in_order"),
         description="Trading session (exchange XNYS) as a naive date",
     )
@@ -29,9 +29,14 @@ def _number(description: str, *checks: pa.Check, nullable: bool = False) -> pa.C
     return pa.Column("float64", checks=list(checks), nullable=nullable, description=description)
 
 
-def _table(name: str, description: str, columns: Mapping[str, pa.Column]) -> pa.DataFrameSchema:
+def _table(name: str, description: str, columns: Mapping[str, pa.Column], *, unique: bool = True) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
-        dict(columns), index=_session_index(), strict=True, ordered=True, name=name, description=description
+        dict(columns),
+        index=_session_index(unique=unique),
+        strict=True,
+        ordered=True,
+        name=name,
+        description=description,
     )
 
 
@@ -52,6 +57,8 @@ RAW_PRICES = _table(
         "dividends": _present("Cash a share that goes ex on this session, adjusted for splits; 0 when none"),
         "stock_splits": _present("New shares for one old share from this session on; 0 when none"),
     },
+    # A source may send a bar twice; whether that is harmless is for cleaning to say.
+    unique=False,
 )
 
 _POSITIVE = pa.Check.gt(0)

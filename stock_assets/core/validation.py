@@ -1,7 +1,7 @@
 """Questions asked of finished price tables, each answered with what was observed beside what was expected.
 
-Predicates only: they change nothing and raise nothing about the data; Dagster's asset checks are made from
-`RAW_CHECKS` and `CLEAN_CHECKS`. Repairs, and what stops a table from being made at all, live in cleaning; the form of
+Predicates only: they change nothing and raise nothing about the data. Which are asked of which table, and which of them
+stop the graph, is in checks. Repairs, and what stops a table from being made at all, live in cleaning; the form of
 the tables in schemas.
 """
 
@@ -10,7 +10,6 @@ the tables in schemas.
 import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -48,18 +47,17 @@ Predicate = Callable[..., Finding]
 """predicate(frame, *, ticker, as_of) -> Finding"""
 
 
-@dataclass(frozen=True)
-class Check:
-    """A predicate as it is registered: its name and description for people, and whether failing stops the graph."""
-
-    name: str
-    predicate: Predicate
-    description: str
-    blocking: bool
+def has_raw_schema(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> Finding:
+    """Columns, types and index are those of raw prices. Observed: what is not, or `as expected`."""
+    return _has_schema(frame, schemas.RAW_PRICES, ticker, as_of)
 
 
-def has_schema(frame: pd.DataFrame, *, schema: pa.DataFrameSchema, ticker: str, as_of: datetime.date) -> Finding:
-    """Columns, types and ranges are those of `schema`. Observed: what is not, or `as expected`."""
+def has_clean_schema(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> Finding:
+    """Columns, types, ranges and index are those of clean prices. Observed: what is not, or `as expected`."""
+    return _has_schema(frame, schemas.CLEAN_PRICES, ticker, as_of)
+
+
+def _has_schema(frame: pd.DataFrame, schema: pa.DataFrameSchema, ticker: str, as_of: datetime.date) -> Finding:
     expected = f"the columns, types and ranges of {schema.name}"
     try:
         schemas.validate(frame, schema, ticker=ticker, as_of=as_of)
@@ -70,17 +68,22 @@ def has_schema(frame: pd.DataFrame, *, schema: pa.DataFrameSchema, ticker: str, 
     return Finding(True, "as expected", expected, frame.iloc[:0])
 
 
-def is_in_order(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> Finding:
+def sessions_increase(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> Finding:
     """Sessions increase strictly and none is after `as_of`. Observed: rows at which that is not so."""
+    return _in_order(frame, as_of, np.less_equal, f"0 rows out of order, repeated, or after {as_of}")
+
+
+def sessions_never_decrease(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> Finding:
+    """Sessions are in order, though one may come twice, and none is after `as_of`. Observed: rows where not."""
+    return _in_order(frame, as_of, np.less, f"0 rows out of order or after {as_of}")
+
+
+def _in_order(frame: pd.DataFrame, as_of: datetime.date, bad_step: np.ufunc, expected: str) -> Finding:
     if unreadable := _unreadable(frame):
         return unreadable
     index = frame.index.to_numpy()
-    not_after_the_one_before = np.concatenate([[False], ~(index[1:] > index[:-1])])[: len(index)]
-    return _none_of(
-        frame,
-        not_after_the_one_before | (frame.index > pd.Timestamp(as_of)),
-        f"0 rows out of order, repeated, or after {as_of}",
-    )
+    bad = np.concatenate([[False], bad_step(index[1:], index[:-1])])[: len(index)]
+    return _none_of(frame, bad | (frame.index > pd.Timestamp(as_of)), expected)
 
 
 def prices_are_positive(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> Finding:
@@ -185,42 +188,3 @@ def _unreadable(frame: pd.DataFrame, columns: Sequence[str] = ()) -> Finding | N
         return None
     expected = " ".join(["naive sessions as index", *(["and the numbers"] if columns else []), ", ".join(columns)])
     return Finding(False, ", ".join(problems), expected.strip(), frame.iloc[:0])
-
-
-_ORDER = "Sessions increase strictly, and none is later than the snapshot."
-_POSITIVE = "Every price is above zero."
-_HIGH_LOW = "High is not below low."
-_WITHIN = "Open and close lie between low and high."
-_LAST = "The last bar is that of the snapshot's session, with all its prices."
-_COMPLETE = "No session of the exchange is missing between the first bar and the last."
-
-RAW_CHECKS: tuple[Check, ...] = (
-    Check(
-        "has_raw_schema",
-        partial(has_schema, schema=schemas.RAW_PRICES),
-        "Columns, types and index are those of raw prices.",
-        blocking=True,
-    ),
-    Check("is_in_order", is_in_order, _ORDER, blocking=True),
-    Check("last_session_is_present", last_session_is_present, _LAST, blocking=True),
-    Check("prices_are_positive", prices_are_positive, _POSITIVE, blocking=True),
-    # Cleaning repairs what is within rounding, or on the provisional last bar, and halts on the rest.
-    Check("high_is_at_least_low", high_is_at_least_low, _HIGH_LOW, blocking=False),
-    Check("open_and_close_lie_between_low_and_high", open_and_close_lie_between_low_and_high, _WITHIN, blocking=False),
-    Check("sessions_are_complete", sessions_are_complete, _COMPLETE, blocking=False),
-)
-
-CLEAN_CHECKS: tuple[Check, ...] = (
-    Check(
-        "has_clean_schema",
-        partial(has_schema, schema=schemas.CLEAN_PRICES),
-        "Columns, types, ranges and index are those of clean prices.",
-        blocking=True,
-    ),
-    Check("is_in_order", is_in_order, _ORDER, blocking=True),
-    Check("last_session_is_present", last_session_is_present, _LAST, blocking=True),
-    Check("prices_are_positive", prices_are_positive, _POSITIVE, blocking=True),
-    Check("high_is_at_least_low", high_is_at_least_low, _HIGH_LOW, blocking=True),
-    Check("open_and_close_lie_between_low_and_high", open_and_close_lie_between_low_and_high, _WITHIN, blocking=True),
-    Check("sessions_are_complete", sessions_are_complete, _COMPLETE, blocking=False),
-)

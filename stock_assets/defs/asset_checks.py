@@ -1,33 +1,21 @@
-"""Checks on stored prices, as Dagster sees them. The predicates themselves are in core.validation.
+"""Checks on stored prices, as Dagster sees them. Which they are is in core.checks, what they ask in core.validation.
 
 The checks of one asset are one step: its table is read once, not once a check.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from stock_assets.core import checks
 from stock_assets.defs import describe, logs, partitions
 
-# Name of the predicate, whether a failure stops what is downstream, and why.
-RAW = (
-    ("has_schema", True, "Columns and types are those of a price table."),
-    ("is_in_order", True, "Sessions are unique and in order, none after the partition's."),
-    ("prices_are_positive", True, "Every price present is above zero."),
-    ("high_low_bound_prices", True, "No open or close lies outside high and low by more than rounding."),
-    ("last_session_is_present", True, "The last bar is that of the partition's session."),
-)
-CLEAN = (
-    ("has_schema", True, "Columns, types and ranges are those of clean prices."),
-    ("is_in_order", True, "Sessions are unique and in order, none after the partition's."),
-    ("prices_are_positive", True, "Every price is above zero."),
-    ("high_low_bound_prices", True, "No open or close lies outside high and low."),
-    ("last_session_is_present", True, "The last row is that of the partition's session."),
-    ("sessions_are_complete", False, "No session of the exchange is missing between the first row and the last."),
-    ("adjusted_close_agrees_with_source", False, "Our adjusted close agrees with the source's own."),
-)
+if TYPE_CHECKING:
+    from stock_assets.core.validation import Finding
+
+_Asked = tuple[checks.Check, "Finding"]
 
 
 def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
@@ -37,61 +25,68 @@ def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
     """
 
     @dg.multi_asset_check(
-        name="raw_prices_checks", specs=_specs("raw_prices", RAW, grid), required_resource_keys={"log_dir"}
+        name="raw_prices_checks", specs=_specs("raw_prices", checks.RAW, grid), required_resource_keys={"log_dir"}
     )
     def raw_prices_checks(context: dg.AssetCheckExecutionContext, raw_prices) -> Iterator[dg.AssetCheckResult]:
-        yield from _results(context, "raw_prices", RAW, raw_prices)
+        yield from _results(context, "raw_prices", _ask(context, checks.RAW, raw_prices))
 
     @dg.multi_asset_check(
         name="clean_prices_checks",
-        specs=_specs("clean_prices", CLEAN, grid, additional_deps=["raw_prices"]),
+        specs=_specs("clean_prices", [*checks.CLEAN, *checks.CLEAN_BESIDE_RAW], grid, additional_deps=["raw_prices"]),
         ins={"raw_prices": dg.AssetIn("raw_prices")},
         required_resource_keys={"log_dir"},
     )
     def clean_prices_checks(
         context: dg.AssetCheckExecutionContext, clean_prices, raw_prices
     ) -> Iterator[dg.AssetCheckResult]:
-        yield from _results(context, "clean_prices", CLEAN, clean_prices, raw_prices)
+        asked = _ask(context, checks.CLEAN, clean_prices)
+        beside = _ask(context, checks.CLEAN_BESIDE_RAW, clean_prices, raw_prices)
+        yield from _results(context, "clean_prices", [*asked, *beside])
 
     return [raw_prices_checks, clean_prices_checks]
 
 
-Check = tuple[str, bool, str]
-
-
-def _specs(asset: str, checks: Sequence[Check], grid: dg.PartitionsDefinition, **more: Any) -> list[dg.AssetCheckSpec]:
+def _specs(
+    asset: str, asked: Sequence[checks.Check], grid: dg.PartitionsDefinition, **more: Any
+) -> list[dg.AssetCheckSpec]:
     return [
-        dg.AssetCheckSpec(name, asset=asset, blocking=blocking, description=why, partitions_def=grid, **more)
-        for name, blocking, why in checks
+        dg.AssetCheckSpec(
+            check.name,
+            asset=asset,
+            blocking=check.blocking,
+            description=check.description,
+            partitions_def=grid,
+            **more,
+        )
+        for check in asked
     ]
 
 
-def _results(
-    context: dg.AssetCheckExecutionContext, asset: str, checks: Sequence[Check], *frames: Any
-) -> Iterator[dg.AssetCheckResult]:
+def _ask(context: dg.AssetCheckExecutionContext, asked: Iterable[checks.Check], *frames: Any) -> list[_Asked]:
     from stock_assets.core import validation
 
     ticker, session = partitions.split(context.partition_key)
-    findings = []
-    with logs.asset_log(context.resources.log_dir, asset, ticker, session) as log:
-        for name, blocking, _ in checks:
-            predicate = getattr(validation, name)
-            tables = frames if name in validation.COMPARISONS else frames[:1]
-            finding = predicate(*tables, ticker=ticker, as_of=session)
-            findings.append((name, blocking, finding))
-            if not finding.passed:
-                level = logging.ERROR if blocking else logging.WARNING
-                log.log(level, "check %s failed: %s; expected %s", name, finding.observed, finding.expected)
+    return [(check, getattr(validation, check.name)(*frames, ticker=ticker, as_of=session)) for check in asked]
+
+
+def _results(
+    context: dg.AssetCheckExecutionContext, asset: str, found: Sequence[_Asked]
+) -> Iterator[dg.AssetCheckResult]:
+    failed = [(check, finding) for check, finding in found if not finding.passed]
+    with logs.asset_log(context.resources.log_dir, asset, *partitions.split(context.partition_key)) as log:
+        for check, finding in failed:
+            level = logging.ERROR if check.blocking else logging.WARNING
+            log.log(level, "check %s failed: %s; expected %s", check.name, finding.observed, finding.expected)
     # Dagster stops the step at the first blocking failure: the others are told before it.
-    for name, blocking, finding in sorted(findings, key=lambda found: found[1] and not found[2].passed):
+    for check, finding in sorted(found, key=lambda asked: asked[0].blocking and not asked[1].passed):
         metadata: dict[str, Any] = {"observed": finding.observed, "expected": finding.expected}
         if len(finding.offending):
             metadata["offending sessions"] = describe.preview(finding.offending)
         yield dg.AssetCheckResult(
             passed=finding.passed,
             asset_key=asset,
-            check_name=name,
-            severity=dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN,
-            description=f"{finding.observed}; expected {finding.expected}",
+            check_name=check.name,
+            severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+            description=f"came {finding.observed}; expected {finding.expected}",
             metadata=metadata,
         )

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stock_assets.core import adjusting, cleaning, schemas, validation
+from stock_assets.core import adjusting, checks, cleaning, schemas, validation
 
 THEN, NOW = date(2020, 12, 11), date(2024, 3, 8)
 TICKERS = ["AAPL", "JPM", "KO", "MSFT", "NVDA", "STX", "TSLA", "XOM"]
@@ -80,15 +80,15 @@ def test_yahoo_corrects_history(real_prices_dir, ticker, session, then, now):
 def test_real_prices_are_clean(real_prices_dir, ticker, as_of):
     """Eight large stocks need no repair at all: a rule that finds something here is too strict."""
     raw = served(real_prices_dir, ticker, as_of)
-    for check in validation.RAW_CHECKS:
-        finding = check.predicate(raw, ticker=ticker, as_of=as_of)
+    for check in checks.RAW:
+        finding = getattr(validation, check.name)(raw, ticker=ticker, as_of=as_of)
         assert finding.passed, (check.name, finding)
 
     clean = cleaning.clean_prices(raw, ticker=ticker, as_of=as_of)
     assert len(clean) == len(raw)
     assert (clean["repairs"] == "").all()
-    for check in validation.CLEAN_CHECKS:
-        finding = check.predicate(clean, ticker=ticker, as_of=as_of)
+    for check in checks.CLEAN:
+        finding = getattr(validation, check.name)(clean, ticker=ticker, as_of=as_of)
         assert finding.passed, (check.name, finding)
 
     finding = validation.adjusted_close_agrees_with_source(clean, raw, ticker=ticker, as_of=as_of)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stock_assets.core import cleaning, validation
+from stock_assets.core import checks, cleaning, validation
 
 COLUMNS = ["open", "high", "low", "close", "adj_close", "volume", "dividends", "stock_splits"]
 AS_OF = date(2024, 3, 8)
@@ -39,30 +39,30 @@ def sessions_of(finding: validation.Finding) -> list[str]:
     return [f"{session:%m-%d}" for session in finding.offending.index]
 
 
-@pytest.mark.parametrize("check", validation.RAW_CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", checks.RAW, ids=lambda check: check.name)
 def test_raw_checks_pass_on_good_prices(check, raw):
-    finding = ask(check.predicate, raw)
+    finding = ask(getattr(validation, check.name), raw)
     assert finding.passed, finding
     assert finding.offending.empty
 
 
-@pytest.mark.parametrize("check", validation.CLEAN_CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("check", checks.CLEAN, ids=lambda check: check.name)
 def test_clean_checks_pass_on_good_prices(check, clean):
-    finding = ask(check.predicate, clean)
+    finding = ask(getattr(validation, check.name), clean)
     assert finding.passed, finding
     assert finding.offending.empty
 
 
-@pytest.mark.parametrize("checks", [validation.RAW_CHECKS, validation.CLEAN_CHECKS], ids=["raw", "clean"])
-def test_names_are_unique_and_described(checks):
-    names = [check.name for check in checks]
+@pytest.mark.parametrize("asked", [checks.RAW, checks.CLEAN], ids=["raw", "clean"])
+def test_names_are_unique_and_described(asked):
+    names = [check.name for check in asked]
     assert len(set(names)) == len(names)
-    assert all(check.description.endswith(".") for check in checks)
+    assert all(check.description.endswith(".") for check in asked)
 
 
 # pandera 0.35 puts its failure cases together in a way that pandas 2.2 deprecates.
 @pytest.mark.filterwarnings("ignore:The behavior of DataFrame concatenation:FutureWarning")
-@pytest.mark.parametrize("checks", [validation.RAW_CHECKS, validation.CLEAN_CHECKS], ids=["raw", "clean"])
+@pytest.mark.parametrize("asked", [checks.RAW, checks.CLEAN], ids=["raw", "clean"])
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -74,9 +74,9 @@ def test_names_are_unique_and_described(checks):
     ],
     ids=["columns", "texts", "aware", "numbered", "empty"],
 )
-def test_a_table_that_cannot_be_read_is_a_finding_not_a_crash(checks, spoil, raw, clean):
-    frame = spoil(raw if checks is validation.RAW_CHECKS else clean)
-    findings = {check.name: ask(check.predicate, frame) for check in checks}
+def test_a_table_that_cannot_be_read_is_a_finding_not_a_crash(asked, spoil, raw, clean):
+    frame = spoil(raw if asked is checks.RAW else clean)
+    findings = {check.name: ask(getattr(validation, check.name), frame) for check in asked}
     assert not findings["last_session_is_present"].passed
     assert not all(finding.passed for finding in findings.values())
     assert all(isinstance(finding.observed, int | str) for finding in findings.values())
@@ -84,8 +84,7 @@ def test_a_table_that_cannot_be_read_is_a_finding_not_a_crash(checks, spoil, raw
 
 class TestHasSchema:
     def test_names_what_is_wrong(self, raw):
-        has_raw_schema = validation.RAW_CHECKS[0].predicate
-        finding = ask(has_raw_schema, raw.astype({"volume": "int64"}))
+        finding = ask(validation.has_raw_schema, raw.astype({"volume": "int64"}))
         assert not finding.passed
         assert "volume" in str(finding.observed)
         assert "float64" in str(finding.observed)
@@ -93,21 +92,25 @@ class TestHasSchema:
         assert finding.expected == "the columns, types and ranges of raw_prices"
 
     def test_ranges_of_clean_prices(self, clean):
-        has_clean_schema = validation.CLEAN_CHECKS[0].predicate
-        assert not ask(has_clean_schema, clean.assign(close=-1.0)).passed
+        assert not ask(validation.has_clean_schema, clean.assign(close=-1.0)).passed
 
 
-class TestIsInOrder:
+class TestOrder:
     def test_swapped(self, raw):
-        finding = ask(validation.is_in_order, raw.iloc[[0, 2, 1, 3, 4]])
+        finding = ask(validation.sessions_increase, raw.iloc[[0, 2, 1, 3, 4]])
         assert (finding.passed, finding.observed, sessions_of(finding)) == (False, 1, ["03-05"])
 
     def test_repeated(self, raw):
-        finding = ask(validation.is_in_order, raw.iloc[[0, 1, 1, 2, 3, 4]])
+        finding = ask(validation.sessions_increase, raw.iloc[[0, 1, 1, 2, 3, 4]])
+        assert (finding.passed, finding.observed, sessions_of(finding)) == (False, 1, ["03-05"])
+
+    def test_raw_bars_may_come_twice_but_not_backwards(self, raw):
+        assert ask(validation.sessions_never_decrease, raw.iloc[[0, 1, 1, 2, 3, 4]]).passed
+        finding = ask(validation.sessions_never_decrease, raw.iloc[[0, 2, 1, 3, 4]])
         assert (finding.passed, finding.observed, sessions_of(finding)) == (False, 1, ["03-05"])
 
     def test_later_than_the_snapshot(self, raw):
-        finding = validation.is_in_order(raw, ticker="TSLA", as_of=date(2024, 3, 6))
+        finding = validation.sessions_increase(raw, ticker="TSLA", as_of=date(2024, 3, 6))
         assert (finding.passed, finding.observed, sessions_of(finding)) == (False, 2, ["03-07", "03-08"])
         assert finding.expected == "0 rows out of order, repeated, or after 2024-03-06"
 
