@@ -254,7 +254,7 @@ def calibration_bins(backtest: pd.DataFrame, n_bins: int = N_BINS) -> pd.DataFra
 def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
     """Reliability chart: forecast probability against the share of sessions that rose, with 95 % intervals."""
     with figures.style():
-        figure, (axes, counts) = figures.new(figures.HALF, 4.2, (1.3, 3.8), (0.52, 1.1))
+        figure, (axes, counts) = figures.new(figures.HALF, 4.2, (1.3, 3.6), (0.52, 1.1))
         bins = calibration_bins(backtest)
         probability = backtest["probability_up"].to_numpy()
         ends = np.concatenate([probability, bins["low"].to_numpy(), bins["high"].to_numpy()])
@@ -275,7 +275,6 @@ def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes
         axes.set_xlim(low, high)
         axes.set_ylim(low, high)
         axes.set_ylabel("Share that rose")
-        axes.legend(loc="upper left", borderaxespad=0.1)
         _percent_axis(axes.yaxis)
         _percent_axis(axes.xaxis)
         axes.tick_params(labelbottom=False)
@@ -286,6 +285,7 @@ def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes
         counts.yaxis.set_major_locator(_few_ticks(2))
         _percent_axis(counts.xaxis)
         _title(axes, label, "calibration")
+        _legend_under_title(axes)
         return figures.png(figure, simulated=simulated)
 
 

@@ -132,7 +132,7 @@ def classification(results: Results) -> Table:
             _row(
                 "Accuracy",
                 *results.compared(
-                    f"{at}accuracy", f"{at}majority_accuracy", wording.percent, lower=False, note="commoner"
+                    f"{at}accuracy", f"{at}majority_accuracy", wording.percent, lower=False, note="more frequent"
                 ),
                 meaning="Share of directions that were right",
             ),
