@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
 
 from stock_assets import watchlist as watchlists
 from stock_assets.core.errors import SessionError, SettingsError, StockAssetsError
@@ -212,12 +211,9 @@ def ui(host: str, port: int, source: str | None) -> None:
 @commands.command()
 def settings() -> None:
     """Show every setting: value in force, default, meaning."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("Setting", "Value", "Default", "Meaning"):
-        table.add_column(heading, overflow="fold")
     for variable, value, default, meaning in Settings.from_environment().table():
-        table.add_row(variable, escape(value) if value else "-", default, meaning)
-    _out.print(table)
+        _out.print(f"[bold]{variable}[/] = {escape(value) if value else '[dim]not set[/]'}")
+        _out.print(f"    {meaning}  [dim]default: {escape(default)}[/]")
 
 
 @commands.group()

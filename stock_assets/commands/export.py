@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stock_assets.core import sessions
 from stock_assets.core.errors import ArtefactError, MissingArtefactError
-from stock_assets.reporting import charts, text
+from stock_assets.reporting import text
 from stock_assets.settings import SOURCES, Settings
 from stock_assets.storage import atomic, formats
 from stock_assets.storage.artefacts import ArtefactStore
@@ -50,8 +50,8 @@ def export(
         f"{name}_features.csv": _csv(snapshot.table("features")),
         "model_metrics.txt": text.scores(evaluation).encode(),
         "metrics.json": formats.encode_json(evaluation),
-        "confusion_matrix.png": charts.confusion_matrix(evaluation),
-        "final_analysis_report.html": snapshot.page(),
+        "confusion_matrix.png": snapshot.report_file("figures/confusion_matrix.png"),
+        "final_analysis_report.html": snapshot.report_file("report.html"),
         "predictions.csv": _csv(snapshot.table("predictions"), index=False),
     }
     written = []

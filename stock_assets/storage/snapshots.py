@@ -29,6 +29,6 @@ class Snapshot:
         files = self.store.read(asset, self.ticker, self.session)
         return formats.decode_json(files[".json"], asset=asset, ticker=self.ticker, as_of=self.session)
 
-    def page(self) -> bytes:
-        """The report's HTML."""
-        return self.store.read("report", self.ticker, self.session, suffixes=["/report.html"])["/report.html"]
+    def report_file(self, name: str) -> bytes:
+        """A file of the report: `report.html`, `figures/price.png` ..."""
+        return self.store.read("report", self.ticker, self.session, suffixes=[f"/{name}"])[f"/{name}"]
