@@ -57,8 +57,10 @@ class ArtefactIOManager(dg.IOManager, ABC):
 
     def load_input(self, context: dg.InputContext) -> Any:
         asset = context.asset_key.to_user_string()
-        found = sorted(partitions.split(key)[::-1] for key in context.asset_partition_keys)
-        (first, ticker), (last, _) = found[0], found[-1]
+        found = [partitions.split(key) for key in context.asset_partition_keys]
+        ticker = found[0][0]
+        asked_for = sorted(session for _, session in found)
+        first, last = asked_for[0], asked_for[-1]
         with _halting(self._log_dir, Slot(asset, ticker, last)):
             wanted = context.definition_metadata or {}
             session = self._most_recent(asset, ticker, first, last) if wanted.get("most_recent") else last

@@ -31,8 +31,8 @@ def raw_prices(context: dg.AssetExecutionContext):
             {
                 **describe.table(snapshot, schemas.RAW_PRICES),
                 "last close": float(snapshot["close"].iloc[-1]),
-                "dividends": int((snapshot["dividends"] > 0).sum()),
-                "splits": int((snapshot["stock_splits"] > 0).sum()),
+                "dividends": int(snapshot["dividends"].gt(0).to_numpy().sum()),
+                "splits": int(snapshot["stock_splits"].gt(0).to_numpy().sum()),
                 "currency": history.currency or "not told",
                 "fetched at": dg.MetadataValue.timestamp(context.resources.clock.now()),
             }
