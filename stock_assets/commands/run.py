@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+from typing import Protocol
 
 import dagster as dg
 
@@ -48,8 +49,8 @@ class Outcome:
     report: str
 
 
-class Progress:
-    """Told as a run goes on, for whoever shows it. This one shows nothing."""
+class Progress(Protocol):
+    """Told as a run goes on, for whoever shows it."""
 
     def asset_started(self, asset: str) -> None:
         """An asset's work begins."""
@@ -83,7 +84,7 @@ class Runner:
         self._settings = settings
         self._store = ArtefactStore(settings.data_dir)
 
-    def run(self, ticker: str, session: date, *, force: bool = False, progress: Progress | None = None) -> Outcome:
+    def run(self, ticker: str, session: date, *, force: bool = False, progress: Progress) -> Outcome:
         """Materialise every asset of the partition, or re-use what is there when all of it is whole.
 
         Raises `RunFailedError` when the run did not finish, and `SettingsError` rather than replace what came from one
@@ -92,7 +93,7 @@ class Runner:
         started = time.perf_counter()
         reused = not force and self._is_complete(ticker, session)
         if not reused:
-            self._materialise(ticker, session, progress or Progress())
+            self._materialise(ticker, session, progress)
         return self._outcome(ticker, session, reused, time.perf_counter() - started)
 
     def _is_complete(self, ticker: str, session: date) -> bool:

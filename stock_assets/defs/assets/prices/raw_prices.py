@@ -26,7 +26,8 @@ def raw_prices(context: dg.AssetExecutionContext):
         snapshot = adjusting.as_served_on(history.bars, work.session)
         schemas.validate(snapshot, schemas.RAW_PRICES, ticker=work.ticker, as_of=work.session)
         snapshot.attrs["source"] = history.source
-        work.log.info("%d bars from %s, %s to %s", len(snapshot), history.source, *snapshot.index[[0, -1]].date)
+        span = f"{snapshot.index[0]:%Y-%m-%d} to {snapshot.index[-1]:%Y-%m-%d}"
+        work.log.info("%d bars from %s, %s", len(snapshot), history.source, span)
         context.add_output_metadata(
             {
                 **describe.table(snapshot, schemas.RAW_PRICES),
