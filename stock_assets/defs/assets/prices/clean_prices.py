@@ -23,7 +23,7 @@ def clean_prices(context: dg.AssetExecutionContext, raw_prices):
         clean = cleaning.clean_prices(raw_prices, ticker=work.ticker, as_of=work.session)
         clean.attrs["source"] = raw_prices.attrs["source"]
         repaired = clean[clean["repairs"] != ""]
-        for session, repairs in repaired["repairs"].items():
+        for session, repairs in zip(repaired.index, repaired["repairs"], strict=True):
             work.log.warning("%s: %s", f"{session:%Y-%m-%d}", repairs)
         work.log.info("%d rows of %d kept, %d repaired", len(clean), len(raw_prices), len(repaired))
         context.add_output_metadata(
