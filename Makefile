@@ -1,5 +1,5 @@
 # Everything a user or a developer types. `make help` lists it.
-# Needs only Python 3.11 to 3.13 with venv; PYTHON=python3.12 make ... picks another one than python3.
+# Needs only Python 3.11 to 3.13 with venv. PYTHON=python3.12 picks another than python3; ARGS="..." goes to the command.
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,13 +14,13 @@ help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
 
 run: $(VENV)/.installed ## Prices to report for the whole watchlist and the last closed session
-	@$(BIN)/stock-assets run
+	@$(BIN)/stock-assets run $(ARGS)
 
 ui: $(VENV)/.installed ## The Dagster UI on port 3000
-	@$(BIN)/stock-assets ui
+	@$(BIN)/stock-assets ui $(ARGS)
 
 test: $(VENV)/.installed-test ## All tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.installed-test ## Lint, format, types, import contracts
 	@$(BIN)/ruff check .

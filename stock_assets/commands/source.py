@@ -31,6 +31,5 @@ def choose(settings: Settings, requested: str | None) -> Choice:
     if resources.yahoo(yahoo).is_reachable(PROBE_SECONDS):
         return Choice(yahoo, None)
     return Choice(
-        settings.with_source("simulated"),
-        f"SIMULATED PRICES, NOT REAL ONES: Yahoo Finance did not answer within {PROBE_SECONDS:g} seconds",
+        settings.with_source("simulated"), "SIMULATED PRICES, NOT REAL ONES: Yahoo Finance can't be reached"
     )
