@@ -30,6 +30,4 @@ def choose(settings: Settings, requested: str | None) -> Choice:
     yahoo = settings.with_source("yahoo")
     if resources.yahoo(yahoo).is_reachable(PROBE_SECONDS):
         return Choice(yahoo, None)
-    return Choice(
-        settings.with_source("simulated"), "SIMULATED PRICES, NOT REAL ONES: Yahoo Finance can't be reached"
-    )
+    return Choice(settings.with_source("simulated"), "SIMULATED PRICES, NOT REAL ONES: Yahoo Finance can't be reached")
