@@ -41,7 +41,7 @@ lock: $(VENV)/.installed-test ## Renew the locked requirements from pyproject.to
 	@$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) --output-file requirements.txt
 	@$(BIN)/uv pip compile pyproject.toml --group build --group test $(LOCK) --constraint requirements.txt --output-file requirements-test.txt
 
-LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --quiet --upgrade
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-annotate --no-header --quiet --upgrade
 
 clean: ## Remove the virtual environment and Dagster's history; data stays
 	rm -rf $(VENV) .dagster
