@@ -15,6 +15,9 @@ from stock_assets.defs import describe, logs, partitions
 if TYPE_CHECKING:
     from stock_assets.core.validation import Finding
 
+# A step of checks is called after its asset, and tells in its asset's log.
+STEP_SUFFIX = "_checks"
+
 _Asked = tuple[checks.Check, "Finding"]
 
 
@@ -25,13 +28,15 @@ def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
     """
 
     @dg.multi_asset_check(
-        name="raw_prices_checks", specs=_specs("raw_prices", checks.RAW, grid), required_resource_keys={"log_dir"}
+        name=f"raw_prices{STEP_SUFFIX}",
+        specs=_specs("raw_prices", checks.RAW, grid),
+        required_resource_keys={"log_dir"},
     )
     def raw_prices_checks(context: dg.AssetCheckExecutionContext, raw_prices) -> Iterator[dg.AssetCheckResult]:
         yield from _results(context, "raw_prices", _ask(context, checks.RAW, raw_prices))
 
     @dg.multi_asset_check(
-        name="clean_prices_checks",
+        name=f"clean_prices{STEP_SUFFIX}",
         specs=_specs("clean_prices", [*checks.CLEAN, *checks.CLEAN_BESIDE_RAW], grid, additional_deps=["raw_prices"]),
         ins={"raw_prices": dg.AssetIn("raw_prices")},
         required_resource_keys={"log_dir"},

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from stock_assets.core.errors import ModelExpiredError, StockAssetsError
-from stock_assets.defs import logs, partitions
+from stock_assets.defs import asset_checks, logs, partitions
 from stock_assets.storage import formats, models
 from stock_assets.storage.artefacts import ArtefactStore
 
@@ -61,7 +61,7 @@ class ArtefactIOManager(dg.IOManager, ABC):
         ticker = found[0][0]
         asked_for = sorted(session for _, session in found)
         first, last = asked_for[0], asked_for[-1]
-        with _halting(self._log_dir, Slot(asset, ticker, last)):
+        with _halting(self._log_dir, Slot(_loading(context), ticker, last)):
             wanted = context.definition_metadata or {}
             session = self._most_recent(asset, ticker, first, last) if wanted.get("most_recent") else last
             slot = Slot(asset, ticker, session)
@@ -77,13 +77,21 @@ class ArtefactIOManager(dg.IOManager, ABC):
         return session
 
 
+def _loading(context: dg.InputContext) -> str:
+    """The asset whose step loads the input: its log is where a person looks who sees that step fail."""
+    if not context.has_input_name:
+        # Loaded outside of a run, by `load_asset_value`.
+        return context.asset_key.to_user_string()
+    return context.op_def.name.removesuffix(asset_checks.STEP_SUFFIX)
+
+
 @contextmanager
-def _halting(log_dir: Path, slot: Slot) -> Iterator[None]:
-    """Turns our own errors into a `Failure` that Dagster does not retry, and logs them under the artefact's asset."""
+def _halting(log_dir: Path, at_work: Slot) -> Iterator[None]:
+    """Turns our own errors into a `Failure` that Dagster does not retry, and logs them under the asset at work."""
     try:
         yield
     except StockAssetsError as error:
-        with logs.asset_log(log_dir, *slot) as log:
+        with logs.asset_log(log_dir, *at_work) as log:
             log.error("%s", error, exc_info=True)
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
