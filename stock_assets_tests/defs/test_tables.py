@@ -1,0 +1,95 @@
+"""What a materialisation tells in the UI, and that stored tables have the form their schema promises."""
+
+import json
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from stock_assets.core import features, schemas
+from stock_assets_tests.defs.graph import ALL, SESSION, CannedSource, metadata
+
+SCHEMAS = {
+    "raw_prices": schemas.RAW_PRICES,
+    "clean_prices": schemas.CLEAN_PRICES,
+    "features": features.SCHEMA,
+    "backtest": schemas.BACKTEST,
+    "predictions": schemas.PREDICTIONS,
+}
+
+
+@pytest.mark.parametrize("asset", SCHEMAS)
+def test_stored_tables_have_the_form_of_their_schema(finished, asset):
+    graph, _ = finished
+    table = graph.snapshot().table(asset)
+    schemas.validate(table, SCHEMAS[asset], ticker="TSLA", as_of=SESSION)
+    assert table.attrs["source"] == "canned"
+
+
+@pytest.mark.parametrize("asset", SCHEMAS)
+def test_rows_and_columns_are_told(finished, asset):
+    graph, result = finished
+    told = metadata(result, asset)
+    table = graph.snapshot().table(asset)
+    assert told["dagster/row_count"].value == len(table)
+    columns = told["dagster/column_schema"].schema.columns
+    assert [column.name for column in columns] == list(table.columns)
+    for column in columns:
+        assert column.description
+        assert column.type
+        assert column.constraints.nullable or table[column.name].notna().all()
+
+
+@pytest.mark.parametrize("asset", SCHEMAS)
+def test_the_last_rows_are_shown(finished, asset):
+    graph, result = finished
+    table = graph.snapshot().table(asset)
+    shown = metadata(result, asset)["last rows"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert len(shown.records) == min(5, len(table))
+    if table.index.name:
+        assert shown.records[-1].data["session"] == table.index[-1].date().isoformat()
+
+
+@pytest.mark.parametrize("asset", ALL)
+def test_the_source_is_told(finished, asset):
+    _, result = finished
+    assert metadata(result, asset)["source"].value == "canned"
+
+
+def test_invented_prices_are_told_loudly(make_graph):
+    source = CannedSource()
+    source.name = "simulated"
+    result = make_graph(prices=source).run(["raw_prices"])
+    assert metadata(result, "raw_prices")["source"].value == "SIMULATED PRICES, NOT REAL"
+
+
+def test_numbers_told_are_those_stored(finished):
+    graph, result = finished
+    snapshot = graph.snapshot()
+    prices, forecast = snapshot.table("clean_prices"), snapshot.table("predictions").iloc[0]
+    assert metadata(result, "raw_prices")["last close"].value == prices["close"].iloc[-1]
+    told = metadata(result, "predictions")
+    assert told["probability up"].value == forecast["probability_up"]
+    assert told["predicted close"].value == forecast["predicted_close"]
+    assert told["naive close"].value == prices["close"].iloc[-1]
+    verdict = snapshot.document("evaluation")["verdict"]
+    assert metadata(result, "evaluation")["verdict"].value == verdict["text"]
+    assert metadata(result, "evaluation")["beats naive"].value is verdict["beats_naive"]
+    assert told["beats naive"].value is verdict["beats_naive"]
+
+
+def test_metadata_is_plain_json(finished):
+    """No number of numpy's: Dagster's storage would keep its repr."""
+    _, result = finished
+    for asset in ALL:
+        for name, value in metadata(result, asset).items():
+            if isinstance(value, dg.JsonMetadataValue):
+                json.dumps(value.value, allow_nan=False)
+            assert type(value.value).__module__ != "numpy", (asset, name)
+
+
+def test_the_session_is_the_last_row(finished):
+    graph, _ = finished
+    for asset in ("raw_prices", "clean_prices", "features"):
+        assert graph.snapshot().table(asset).index[-1] == pd.Timestamp(SESSION)
