@@ -28,15 +28,18 @@ def main() -> None:
     """Entry point of `stock-assets`."""
     try:
         code = commands.main(standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        _tell(_with_hint(error))
         code = error.exit_code
     except click.Abort:
         _err.print("stopped; what was finished is stored")
         code = 130
     except StockAssetsError as error:
-        _tell(error)
         code = _exit_code(error)
+        _tell(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -44,9 +47,16 @@ def _exit_code(error: StockAssetsError) -> int:
     return 2 if isinstance(error, SettingsError | SessionError) else 1
 
 
-def _tell(error: StockAssetsError) -> None:
+def _tell(error: StockAssetsError | str) -> None:
     _err.print(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}")
-    _log_trace(error)
+    if isinstance(error, StockAssetsError) and _exit_code(error) == 1:
+        _log_trace(error)
+
+
+def _with_hint(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message}; see: {context.command_path} --help" if context else message
 
 
 def _log_trace(error: StockAssetsError) -> None:
@@ -71,7 +81,7 @@ def commands() -> None:
     """A Dagster asset graph for stocks: prices in, an honest forecast and report out."""
 
 
-@commands.command()
+@commands.command(short_help="Materialise the whole graph, from prices to report.")
 @click.argument("tickers", nargs=-1, metavar="[TICKER ...]")
 @click.option("--as-of", metavar="DATE", help="Session to work on, YYYY-MM-DD.  [default: the last closed one]")
 @click.option(
@@ -170,13 +180,15 @@ def _short_path(path: str) -> str:
     return str(Path(path).relative_to(here)) if "://" not in path and Path(path).is_relative_to(here) else path
 
 
-@commands.command()
+@commands.command(short_help="Write a session's artefacts as plain files.")
 @click.argument("ticker")
 @click.option("--as-of", metavar="DATE", help="Session, YYYY-MM-DD.  [default: the newest that has a report]")
 @click.option(
     "--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write to."
 )
-@click.option("--source", type=click.Choice(SOURCES), help="Whose data folder.  [default: the newest run's]")
+@click.option(
+    "--source", type=click.Choice(SOURCES), help="Whose data folder.  [default: the one with the newest report]"
+)
 def export(ticker: str, as_of: str | None, folder: Path, source: str | None) -> None:
     """Write TICKER's artefacts of one session as plain files: CSV, JSON, text, PNG and HTML."""
     settings = Settings.from_environment()
@@ -202,10 +214,12 @@ def ui(host: str, port: int, source: str | None) -> None:
     from stock_assets.commands import source as sources
     from stock_assets.commands import ui as interface
 
+    interface.require_free(host, port)
     choice = sources.choose(settings, source)
     _warn(choice.warning)
     _out.print(f"[bold]Dagster UI[/] on http://{host}:{port}, source {choice.settings.source}; stop with Ctrl-C")
-    raise click.exceptions.Exit(interface.serve(choice.settings, host, port))
+    sys.stdout.flush()
+    interface.serve(choice.settings, host, port)
 
 
 @commands.command()

@@ -65,7 +65,7 @@ def parse(text: str, path: Path) -> Watchlist:
         # BaseLoader leaves every word a text: the tickers ON and NO are no booleans.
         content = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
-        raise SettingsError(f"watchlist {path} isn't valid YAML: {' '.join(str(error).split())}") from error
+        raise SettingsError(f"watchlist {path} isn't valid YAML: {_where(error)}; {_EXPECTED}") from error
     if not isinstance(content, dict) or set(content) != {"tickers"} or not isinstance(content["tickers"], list):
         raise SettingsError(f"watchlist {path} holds {_short(content)}; {_EXPECTED}")
     if not content["tickers"]:
@@ -92,6 +92,12 @@ def _entry(item: object, position: int, path: Path) -> Entry:
         raise SettingsError(f"watchlist {path}, entry {position}: {error}") from error
 
 
+def _where(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}, {error.problem}"
+    return " ".join(str(error).split())
+
+
 def _short(value: object) -> str:
     return repr(value)[:60]
 
@@ -108,7 +114,10 @@ def add(path: Path, ticker: str) -> Watchlist:
 def remove(path: Path, ticker: str) -> Watchlist:
     """Take `ticker` off the file, keeping comments and layout; its artefacts stay. Returns the new watchlist."""
     watchlist = read(path)
-    position = watchlist.tickers.index(watchlist.require(ticker))
+    ticker = check_ticker(ticker)
+    if ticker not in watchlist.tickers:
+        raise UnknownTickerError(f"{ticker} is not on the watchlist {path} ({', '.join(watchlist.tickers)})")
+    position = watchlist.tickers.index(ticker)
     if len(watchlist.entries) == 1:
         raise SettingsError(f"{ticker} is the only entry of {path}; a watchlist needs at least one")
     return _edit(path, lambda entries: entries.pop(position))

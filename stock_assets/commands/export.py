@@ -35,12 +35,18 @@ def export(
     """Write the artefacts of `ticker` and one session to `folder`; returns session, source and the files written.
 
     Without `as_of`, the newest session that has a report. Without `source`, the data folder that STOCK_ASSETS_SOURCE or
-    STOCK_ASSETS_DATA_DIR names, or the first of yahoo, csv and simulated that holds the session. All artefacts are read
-    and verified before the first file is written. Raises `MissingArtefactError`, `DamagedArtefactError`.
+    STOCK_ASSETS_DATA_DIR names, or else that of yahoo, csv or simulated, whichever has the newest report. All artefacts
+    are read and verified before the first file is written. Raises `MissingArtefactError`, `DamagedArtefactError`, and
+    `ArtefactError` when a file can't be written.
     """
     wanted = None if as_of is None else sessions.to_session(as_of)
     snapshot = _find(settings, ticker, wanted, source)
     raw, clean = snapshot.table("raw_prices"), snapshot.table("clean_prices")
+    if source not in (None, raw.attrs["source"]):
+        raise MissingArtefactError(
+            f"{ticker} {snapshot.session}: {snapshot.store.base} holds prices from {raw.attrs['source']}; "
+            f"expected {source}"
+        )
     evaluation = snapshot.document("evaluation")
     name = ticker.lower()
     contents = {
@@ -60,7 +66,7 @@ def export(
             atomic.write_bytes(folder / file_name, data)
         except OSError as error:
             raise ArtefactError(
-                f"{ticker} {snapshot.session}: {folder / file_name} can't be written: {error}"
+                f"{ticker} {snapshot.session}: {folder / file_name} can't be written: {error.strerror}"
             ) from error
         written.append(folder / file_name)
     return snapshot.session, raw.attrs["source"], written
@@ -71,17 +77,17 @@ def _find(settings: Settings, ticker: str, session: date | None, source: str | N
         settings = settings.with_source(source)
     decided = source is not None or not settings.source_is_default or not settings.data_dir_is_default
     candidates = [settings] if decided else [settings.with_source(name) for name in SOURCES]
+    found: list[Snapshot] = []
     for candidate in candidates:
         store = ArtefactStore(candidate.data_dir)
-        found = session or store.latest("report", ticker, not_after=sessions.LAST_SESSION)
-        if found is not None and store.has("report", ticker, found):
-            return Snapshot(store, ticker, found)
+        newest = session or store.latest("report", ticker, not_after=sessions.LAST_SESSION)
+        if newest is not None and store.has("report", ticker, newest):
+            found.append(Snapshot(store, ticker, newest))
+    if found:
+        return max(found, key=lambda snapshot: snapshot.session)  # the first of equal ones
     looked_in = ", ".join(candidate.data_dir for candidate in candidates)
-    when = f"session {session}" if session else "any session"
-    as_of = f" --as-of {session}" if session else ""
-    raise MissingArtefactError(
-        f"{ticker}: no report of {when} in {looked_in}; make one with: stock-assets run {ticker}{as_of}"
-    )
+    who, as_of = (f"{ticker} {session}", f" --as-of {session}") if session else (ticker, "")
+    raise MissingArtefactError(f"{who}: no report in {looked_in}; make one with: stock-assets run {ticker}{as_of}")
 
 
 def _csv(frame: "pd.DataFrame", *, index: bool = True) -> bytes:

@@ -1,19 +1,70 @@
-"""Dagster's own folder: made when absent, with our configuration, so that nothing phones home by default."""
+"""The folders that a command needs before Dagster starts: Dagster's own, and that of the logs.
 
+Dagster's is made when absent, with our configuration, so that nothing phones home by default.
+"""
+
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stock_assets.core.errors import SettingsError
+from stock_assets.storage import atomic
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 _CONFIGURATION = Path(__file__).resolve().parents[1] / "dagster.yaml"
+_SHOWN_CHARACTERS = 200
 
 
 def prepare(dagster_home: Path) -> Path:
-    """`dagster_home`, existing and with a `dagster.yaml`; one that is there already is left as it is."""
+    """`dagster_home`, existing and with a `dagster.yaml`; one that is there already is left as it is.
+
+    Raises `SettingsError` when there can't be such a folder.
+    """
     try:
         dagster_home.mkdir(parents=True, exist_ok=True)
         configuration = dagster_home / "dagster.yaml"
         if not configuration.exists():
-            configuration.write_bytes(_CONFIGURATION.read_bytes())
+            # Whole or not at all: another command may be starting at the same moment.
+            atomic.write_bytes(configuration, _CONFIGURATION.read_bytes())
     except OSError as error:
-        raise SettingsError(f"DAGSTER_HOME {dagster_home} can't be used: {error}") from error
+        raise unusable(dagster_home, error) from error
     return dagster_home
+
+
+def instance(dagster_home: Path) -> "dg.DagsterInstance":
+    """Dagster's instance of that folder, which is prepared first.
+
+    Raises `SettingsError` when the folder, its `dagster.yaml` or its databases can't be used.
+    """
+    import dagster as dg
+    import sqlalchemy.exc
+    import yaml
+
+    prepare(dagster_home)
+    try:
+        return dg.DagsterInstance.from_config(str(dagster_home))
+    except (yaml.YAMLError, dg.DagsterError, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+        raise unusable(dagster_home, error) from error
+
+
+def prepare_logs(log_dir: Path) -> None:
+    """Make the folder for logs when it is absent. Raises `SettingsError` when none can be made, or written to."""
+    reason = "it is not writable"
+    try:
+        log_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = str(error.strerror)
+    if not log_dir.is_dir() or not os.access(log_dir, os.W_OK | os.X_OK):
+        raise SettingsError(f"STOCK_ASSETS_LOG_DIR {log_dir} can't be used: {reason}; expected a folder to write to")
+
+
+def unusable(dagster_home: Path, error: Exception) -> SettingsError:
+    """The error to raise when something in that folder, or the folder itself, is not what Dagster needs."""
+    # Dagster's own text recites everything that a dagster.yaml may hold: 10,000 characters.
+    reason = " ".join(str(error).split())
+    shown = reason[:_SHOWN_CHARACTERS] + (" ..." if len(reason) > _SHOWN_CHARACTERS else "")
+    return SettingsError(
+        f"DAGSTER_HOME {dagster_home} can't be used: {shown}; expected a folder of Dagster's, or none, then one is made"
+    )

@@ -5,27 +5,46 @@ import uuid
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import dagster as dg
+import sqlalchemy.exc
 
 from stock_assets.commands import home
-from stock_assets.core import sessions
-from stock_assets.core.errors import ArtefactError, SettingsError, StockAssetsError
+from stock_assets.core import errors, sessions
+from stock_assets.core.errors import DamagedArtefactError, MissingArtefactError, SettingsError, StockAssetsError
 from stock_assets.definitions import build_defs
 from stock_assets.defs import assets, partitions
 from stock_assets.settings import Settings
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
 
+if TYPE_CHECKING:
+    from dagster_shared.error import SerializableErrorInfo
+
 ASSETS = tuple(asset.key.to_user_string() for asset in assets.ALL)
 
 # Dagster's own messages go to its event log and to ours under logs/; the terminal shows progress instead.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
+# Assets whose artefacts tell where their prices came from, in the order of the graph.
+_TABLES = ("raw_prices", "clean_prices", "features", "backtest", "predictions")
+
+_INTERRUPTIONS = {dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__}
+_FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+_SHOWN_SESSIONS = 5
+
+_OUR_ERRORS = {
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, StockAssetsError)
+}
+
 
 class RunFailedError(StockAssetsError):
     """A run that ended without all its artefacts; the message says why in one line."""
+
+
+class OtherSourceError(StockAssetsError):
+    """Artefacts that another source's prices would replace."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +97,22 @@ def session_asked_for(settings: Settings, as_of: str | None, now: datetime) -> d
 
 
 class Runner:
-    """Runs the whole graph for one ticker and session at a time, on one Dagster instance."""
+    """Runs the whole graph for one ticker and session at a time, on one Dagster instance.
+
+    Raises `SettingsError` when the folder for logs can't be used.
+    """
 
     def __init__(self, settings: Settings):
+        home.prepare_logs(settings.log_dir)
         self._settings = settings
         self._store = ArtefactStore(settings.data_dir)
 
     def run(self, ticker: str, session: date, *, force: bool = False, progress: Progress) -> Outcome:
         """Materialise every asset of the partition, or re-use what is there when all of it is whole.
 
-        Raises `RunFailedError` when the run did not finish, and `SettingsError` rather than replace what came from one
-        source by another's prices, unless `force`.
+        Raises `RunFailedError` when the run did not finish; `OtherSourceError` rather than replace what came from one
+        source by another's prices, unless `force`; `KeyboardInterrupt` when somebody stopped the run;
+        `SettingsError` when Dagster's own storage can't be used.
         """
         started = time.perf_counter()
         reused = not force and self._is_complete(ticker, session)
@@ -99,22 +123,25 @@ class Runner:
     def _is_complete(self, ticker: str, session: date) -> bool:
         source = self._source(ticker, session)
         if source not in (None, self._settings.source):
-            raise SettingsError(
-                f"{ticker} {session}: {self._settings.data_dir} holds prices from {source}, expected "
+            raise OtherSourceError(
+                f"{ticker} {session}: {self._settings.data_dir} holds prices from {source}; expected "
                 f"{self._settings.source}; choose another STOCK_ASSETS_DATA_DIR, or replace them with --force"
             )
         return all(self._store.is_whole(asset, ticker, session) for asset in ASSETS)
 
     def _source(self, ticker: str, session: date) -> str | None:
-        try:
-            return Snapshot(self._store, ticker, session).table("raw_prices").attrs["source"]
-        except ArtefactError:
-            # Absent or damaged: either way there is nothing worth keeping.
-            return None
+        snapshot = Snapshot(self._store, ticker, session)
+        for asset in _TABLES:
+            try:
+                return snapshot.table(asset).attrs["source"]
+            except (MissingArtefactError, DamagedArtefactError):
+                # This one is not worth keeping; another may be.
+                continue
+        return None
 
     @cached_property
     def _instance(self) -> dg.DagsterInstance:
-        return dg.DagsterInstance.from_config(str(home.prepare(self._settings.dagster_home)))
+        return home.instance(self._settings.dagster_home)
 
     @cached_property
     def _job(self) -> dg.JobDefinition:
@@ -139,14 +166,17 @@ class Runner:
             elif event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY:
                 progress.retrying(event.step_key)
 
-        self._instance.add_event_listener(run_id, tell)
-        result = self._job.execute_in_process(
-            partition_key=partitions.key(ticker, session),
-            instance=self._instance,
-            run_id=run_id,
-            run_config=_QUIET,
-            raise_on_error=False,
-        )
+        try:
+            self._instance.add_event_listener(run_id, tell)
+            result = self._job.execute_in_process(
+                partition_key=partitions.key(ticker, session),
+                instance=self._instance,
+                run_id=run_id,
+                run_config=_QUIET,
+                raise_on_error=False,
+            )
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            raise home.unusable(self._settings.dagster_home, error) from error
         if not result.success:
             raise RunFailedError(_why(result, ticker, session))
 
@@ -174,18 +204,50 @@ class Runner:
 
 
 def _why(result: dg.ExecuteInProcessResult, ticker: str, session: date) -> str:
+    """What made the run fail, in one line.
+
+    Raises `KeyboardInterrupt` when somebody stopped it: Dagster makes a failure of Ctrl-C, and the next ticker would
+    have its turn.
+    """
+    where = f"{ticker} {session}"
+    stopped = any(event.event_type == dg.DagsterEventType.RUN_CANCELED for event in result.all_events)
+    failures = [(event.step_key, _chain(event)) for event in result.all_events if event.event_type in _FAILURES]
+    if stopped or any(error.cls_name in _INTERRUPTIONS for _, chain in failures for error in chain):
+        raise KeyboardInterrupt
     for check in result.get_asset_check_evaluations():
         if check.blocking and not check.passed:
             asset = check.asset_key.to_user_string()
-            return f"{ticker} {session}: check {check.check_name} on {asset} failed: {check.description}"
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            message = " ".join(error.message.split()) if error else "no reason given"
-            name, _, text = message.partition(": ")
-            # Our own messages name ticker and session; of a stranger's error the kind is half of the message.
-            shown = text if text.startswith(f"{ticker} ") else f"{ticker} {session}: {event.step_key}: {message}"
-            return shown if name else message
-    return f"{ticker} {session}: the run ended early without telling why; see the log in the Dagster UI"
+            return f"{where}: check {check.check_name} on {asset} failed: {check.description}{_offending(check)}"
+    for step, chain in failures:
+        # Ours says all that a person needs; what caused it is in a library's words, and in the log.
+        for error in chain:
+            if error.cls_name in _OUR_ERRORS:
+                text = _one_line(error).partition(": ")[2]
+                return text if text.startswith(where) else f"{where}: {text}"
+        if chain:
+            return f"{where}: {step or 'the run'}: {_one_line(chain[-1])}"
+    return f"{where}: the run ended early without telling why; see it in the Dagster UI"
+
+
+def _chain(event: dg.DagsterEvent) -> "list[SerializableErrorInfo]":
+    """The error of a failure and its causes, outermost first."""
+    data = event.step_failure_data if event.is_step_failure else event.job_failure_data
+    error, chain = data.error, []
+    while error is not None:
+        chain.append(error)
+        error = error.cause
+    return chain
+
+
+def _one_line(error: "SerializableErrorInfo") -> str:
+    return " ".join(error.message.split())
+
+
+def _offending(check: dg.AssetCheckEvaluation) -> str:
+    """The first sessions that a check complains about."""
+    table = check.metadata.get("offending sessions")
+    if not isinstance(table, dg.TableMetadataValue):
+        return ""
+    found = [str(record.data["session"]) for record in table.records if "session" in record.data]
+    more = " ..." if len(found) > _SHOWN_SESSIONS else ""
+    return f": {', '.join(found[:_SHOWN_SESSIONS])}{more}" if found else ""

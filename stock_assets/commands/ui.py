@@ -1,25 +1,41 @@
 """`ui`: Dagster's web server and daemon on our settings."""
 
 import os
-import subprocess
+import socket
 import sys
-from pathlib import Path
+from typing import NoReturn
 
 from stock_assets.commands import home
+from stock_assets.core.errors import StockAssetsError
 from stock_assets.settings import Settings, project_root
 
 
-def serve(settings: Settings, host: str, port: int) -> int:
-    """Run `dagster dev` until it ends; its exit code."""
-    dagster = Path(sys.executable).with_name("dagster")
-    home.prepare(settings.dagster_home)
-    process = subprocess.Popen(
-        [str(dagster), "dev", "-m", "stock_assets.definitions", "-h", host, "-p", str(port)],
-        cwd=project_root(),
-        env=os.environ | settings.as_environment(),
-    )
+class CannotListenError(StockAssetsError):
+    """An address that is taken, or not one of this machine."""
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises `CannotListenError` when nothing could listen there now: Dagster would say so after half a minute."""
     try:
-        return process.wait()
-    except KeyboardInterrupt:
-        # The terminal has sent Ctrl-C to dagster too; it ends its own children.
-        return process.wait()
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As the web server does: a port whose last user has just left counts as free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except OSError as error:
+        raise CannotListenError(
+            f"the UI can't listen on {host}, port {port}: {error.strerror or error}; choose others with --host, --port"
+        ) from error
+
+
+def serve(settings: Settings, host: str, port: int) -> NoReturn:
+    """Become `dagster dev`: its web server, daemon and code server end with it, however it is told to stop.
+
+    Raises `SettingsError` when DAGSTER_HOME or the folder for logs can't be used.
+    """
+    home.prepare_logs(settings.log_dir)
+    home.instance(settings.dagster_home).dispose()
+    words = ["dev", "-m", "stock_assets.definitions", "-h", host, "-p", str(port)]
+    os.chdir(project_root())
+    os.execve(sys.executable, [sys.executable, "-m", "dagster", *words], os.environ | settings.as_environment())

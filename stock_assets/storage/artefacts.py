@@ -34,6 +34,7 @@ from stock_assets.core.errors import (
     DamagedArtefactError,
     InvalidTickerError,
     MissingArtefactError,
+    SettingsError,
 )
 from stock_assets.storage import atomic
 
@@ -117,7 +118,8 @@ class ArtefactStore:
     """Artefacts under `base`, a folder or an fsspec URL such as `s3://bucket/prefix`.
 
     Asset names, tickers and suffixes are checked before anything is touched: `ValueError`, or `InvalidTickerError` for
-    a ticker. Where the disk or the network fails, `ArtefactError` says so.
+    a ticker. `SettingsError` for a URL of no known kind, or one whose library is not installed. Where the disk or the
+    network fails, `ArtefactError` says so.
     """
 
     def __init__(self, base: "UPath | Path | str") -> None:
@@ -459,8 +461,17 @@ def _location(base: "UPath | Path | str") -> "Path | UPath":
         return Path(base)
     import upath
 
-    url = upath.UPath(base)
-    return Path(url.path) if url.protocol in ("", "file", "local") else url
+    try:
+        url = upath.UPath(base)
+        if url.protocol in ("", "file", "local"):
+            return Path(url.path)
+        _ = url.fs  # loads the library that this kind of URL needs
+    except (ValueError, ImportError) as error:
+        raise SettingsError(
+            f"the data folder {str(base)!r} can't be used: {error}; expected a folder, or a URL that fsspec knows such "
+            "as s3://bucket/prefix, with its library installed"
+        ) from error
+    return url
 
 
 def _seal(contents: Mapping[str, bytes]) -> Seal:
