@@ -1,5 +1,9 @@
-"""What an artefact tells about itself in the Dagster UI: rows, columns, a preview, numbers to plot over time."""
+"""What an artefact tells about itself in the Dagster UI: its source first, numbers to plot over time, a look at it.
 
+Numbers are told with six significant digits, as many as a person reads; files hold every digit.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -8,40 +12,28 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandera.pandas import DataFrameSchema
 
-_PREVIEW_ROWS = 5
-_PREVIEW_COLUMNS = 13
+_SESSIONS = 3
+_COLUMNS = 20
+_DIGITS = 5
 
 
-def table(frame: "pd.DataFrame", schema: "DataFrameSchema") -> dict[str, Any]:
-    """Row count, column types with their descriptions, the last rows, and where the prices came from."""
+def table(frame: "pd.DataFrame", schema: "DataFrameSchema", facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Source, row count, columns with their descriptions, `facts` about the table by name, and its last rows.
+
+    `facts` that are `None` are left out: a number that isn't defined is not told.
+    """
     return {
-        "dagster/row_count": len(frame),
-        "dagster/column_schema": dg.TableSchema(
-            columns=[
-                dg.TableColumn(
-                    name=str(name),
-                    type=str(column.dtype),
-                    description=column.description,
-                    constraints=dg.TableColumnConstraints(nullable=column.nullable),
-                )
-                for name, column in schema.columns.items()
-            ]
-        ),
-        "last rows": preview(frame.tail(_PREVIEW_ROWS)),
         "source": source(frame.attrs["source"]),
+        "dagster/row_count": len(frame),
+        "dagster/column_schema": _columns(schema),
+        **_told(facts),
+        "last rows": last_rows(frame),
     }
 
 
-def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:
-    """The frame as a table of readable texts and numbers; wide ones are cut to their first columns."""
-    shown = frame.iloc[:, :_PREVIEW_COLUMNS]
-    if shown.index.name:
-        shown = shown.reset_index()
-    records = [
-        dg.TableRecord({str(name): _readable(value) for name, value in row.items()}) for row in shown.to_dict("records")
-    ]
-    columns = [dg.TableColumn(str(name), "string") for name in shown.columns]
-    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+def document(name: str, content: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Source, `facts` about the document (see `table`), and all of it as JSON under `name`."""
+    return {"source": source(content["source"]), **_told(facts), name: dg.MetadataValue.json(dict(content))}
 
 
 def source(name: str) -> str:
@@ -49,7 +41,61 @@ def source(name: str) -> str:
     return "SIMULATED PRICES, NOT REAL" if name == "simulated" else name
 
 
-def _readable(value: Any) -> str:
+def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:
+    """All of a small frame, one line a row, with digits enough to see why a row was picked."""
+    shown = frame.reset_index() if frame.index.name else frame
+    lines = [[_text(value, digits=10) for value in row] for row in shown.itertuples(index=False, name=None)]
+    return _text_table([str(name) for name in shown.columns], lines)
+
+
+def last_rows(frame: "pd.DataFrame") -> dg.TableMetadataValue:
+    """The last rows of a wide frame on their side, one line a column: what fits into a page without scrolling."""
+    last = frame.tail(_SESSIONS)
+    headings = [_text(session) for session in last.index] if last.index.name else ["value"] * len(last)
+    lines = [[str(name), *map(_text, last[name].tolist())] for name in last.columns[:_COLUMNS]]
+    if len(last.columns) > _COLUMNS:
+        lines.append([f"... and {len(last.columns) - _COLUMNS} more columns", *[""] * len(last)])
+    return _text_table(["column", *headings], lines)
+
+
+def _text_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> dg.TableMetadataValue:
+    return dg.MetadataValue.table(
+        [dg.TableRecord(dict(zip(headings, line, strict=True))) for line in lines],
+        schema=dg.TableSchema([dg.TableColumn(heading, "string") for heading in headings]),
+    )
+
+
+def _columns(schema: "DataFrameSchema") -> dg.TableSchema:
+    described = {} if schema.index is None else {schema.index.name: schema.index}
+    described |= schema.columns
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                name=str(name),
+                # pandas names the library behind its strings, which depends on the version: string[pyarrow].
+                type="string" if str(column.dtype).startswith("str") else str(column.dtype),
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for name, column in described.items()
+        ]
+    )
+
+
+def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: float(f"{value:.6g}") if isinstance(value, float) else value
+        for name, value in facts.items()
+        if value is not None
+    }
+
+
+def _text(value: Any, digits: int = _DIGITS) -> str:
+    # NaN and NaT are the values that aren't themselves.
+    if value is None or value != value:
+        return "missing"
+    if isinstance(value, str | bool):
+        return str(value)
     if hasattr(value, "date"):
-        return value.date().isoformat() if value == value else ""  # noqa: PLR0124: NaT is the date that isn't itself
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+        return value.date().isoformat()
+    return f"{value:,.0f}" if abs(value) >= 1e6 else f"{value:,.{digits}g}"

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from stock_assets.core import features, schemas
+from stock_assets.defs import describe
 from stock_assets_tests.defs.graph import ALL, SESSION, CannedSource, metadata
 
 SCHEMAS = {
@@ -33,11 +34,12 @@ def test_rows_and_columns_are_told(finished, asset):
     table = graph.snapshot().table(asset)
     assert told["dagster/row_count"].value == len(table)
     columns = told["dagster/column_schema"].schema.columns
-    assert [column.name for column in columns] == list(table.columns)
+    rows = table.reset_index() if table.index.name else table
+    assert [column.name for column in columns] == list(rows.columns)
     for column in columns:
         assert column.description
         assert column.type
-        assert column.constraints.nullable or table[column.name].notna().all()
+        assert column.constraints.nullable or rows[column.name].notna().all()
 
 
 @pytest.mark.parametrize("asset", SCHEMAS)
@@ -46,9 +48,35 @@ def test_the_last_rows_are_shown(finished, asset):
     table = graph.snapshot().table(asset)
     shown = metadata(result, asset)["last rows"]
     assert isinstance(shown, dg.TableMetadataValue)
-    assert len(shown.records) == min(5, len(table))
+    headings = [column.name for column in shown.schema.columns]
     if table.index.name:
-        assert shown.records[-1].data["session"] == table.index[-1].date().isoformat()
+        assert headings == ["column", *(f"{session:%Y-%m-%d}" for session in table.index[-3:])]
+    else:
+        assert headings == ["column", "value"]
+    lines = [record.data["column"] for record in shown.records]
+    assert lines[:20] == list(table.columns[:20])
+    if len(table.columns) > 20:
+        assert lines[20:] == [f"... and {len(table.columns) - 20} more columns"]
+
+
+def test_the_last_rows_are_read_like_prices():
+    frame = pd.DataFrame(
+        {"close": [1234.5678, 175.339996], "volume": [85315300.0, 99], "return": [float("nan"), -0.018527837]},
+        index=pd.DatetimeIndex(["2024-03-07", "2024-03-08"], name="session"),
+    )
+    assert [record.data for record in describe.last_rows(frame).records] == [
+        {"column": "close", "2024-03-07": "1,234.6", "2024-03-08": "175.34"},
+        {"column": "volume", "2024-03-07": "85,315,300", "2024-03-08": "99"},
+        {"column": "return", "2024-03-07": "missing", "2024-03-08": "-0.018528"},
+    ]
+
+
+def test_rows_that_offend_are_shown_with_digits_enough_to_tell_them_apart():
+    frame = pd.DataFrame(
+        {"high": [47.960001], "low": [47.960002]}, index=pd.DatetimeIndex(["2019-05-01"], name="session")
+    )
+    [row] = describe.preview(frame).records
+    assert row.data == {"session": "2019-05-01", "high": "47.960001", "low": "47.960002"}
 
 
 @pytest.mark.parametrize("asset", ALL)
@@ -68,11 +96,11 @@ def test_numbers_told_are_those_stored(finished):
     graph, result = finished
     snapshot = graph.snapshot()
     prices, forecast = snapshot.table("clean_prices"), snapshot.table("predictions").iloc[0]
-    assert metadata(result, "raw_prices")["last close"].value == prices["close"].iloc[-1]
+    assert metadata(result, "raw_prices")["last close"].value == pytest.approx(prices["close"].iloc[-1], rel=1e-5)
     told = metadata(result, "predictions")
-    assert told["probability up"].value == forecast["probability_up"]
-    assert told["predicted close"].value == forecast["predicted_close"]
-    assert told["naive close"].value == prices["close"].iloc[-1]
+    assert told["target session"].value == f"{forecast['target_session']:%Y-%m-%d}"
+    for name in ("probability_up", "expected_return", "predicted_close", "naive_close"):
+        assert told[name.replace("_", " ")].value == pytest.approx(forecast[name], rel=1e-5)
     verdict = snapshot.document("evaluation")["verdict"]
     assert metadata(result, "evaluation")["verdict"].value == verdict["text"]
     assert metadata(result, "evaluation")["beats naive"].value is verdict["beats_naive"]

@@ -16,7 +16,10 @@ from stock_assets.defs import describe, logs, retries
 def price_metrics(context: dg.AssetExecutionContext, clean_prices):
     """Returns, volatility, moving averages, drawdown, Sharpe and Sortino ratio, value at risk as of the session.
 
-    Returns are total returns as fractions; ratios are annualised over 252 sessions with a risk-free rate of zero.
+    - **Source:** clean_prices of the same ticker and session.
+    - **When:** once after the close of every session.
+    - **Units:** total returns, volatility, drawdown and value at risk as fractions (-0.02 is -2 %); whatever is annual
+      counts 252 sessions a year; the risk-free rate is zero. Value at risk is for one session, from the history.
     """
     from stock_assets.core import metrics
 
@@ -25,16 +28,18 @@ def price_metrics(context: dg.AssetExecutionContext, clean_prices):
             clean_prices, ticker=work.ticker, as_of=work.session, source=clean_prices.attrs["source"]
         )
         context.add_output_metadata(
-            {
-                "last close": values["last_close"],
-                **{
-                    name.replace("_", " "): values[name]
-                    for name in ("last_return", "annual_return", "sharpe", "var_95")
-                    if values[name] is not None
+            describe.document(
+                "metrics",
+                values,
+                {
+                    "last close": values["last_close"],
+                    "last return": values["last_return"],
+                    "annual return": values["annual_return"],
+                    "annual volatility": values["annual_volatility"]["all"],
+                    "Sharpe ratio": values["sharpe"],
+                    "current drawdown": values["drawdown"]["current"],
+                    "value at risk, 95 %": values["var_95"],
                 },
-                "current drawdown": values["drawdown"]["current"],
-                "metrics": dg.MetadataValue.json(values),
-                "source": describe.source(values["source"]),
-            }
+            )
         )
         return values

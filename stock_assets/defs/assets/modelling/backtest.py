@@ -16,6 +16,11 @@ def backtest(context: dg.AssetExecutionContext, features):
     """What the model would have said after each past session, fitted only on outcomes known by then.
 
     Expanding walk-forward with regular refits and an embargo; one row a session, the outcome beside the forecast.
+
+    - **Source:** features of the same ticker and session.
+    - **When:** together with `model`.
+    - **Units:** probabilities from 0 to 1; returns and volatility as fractions per session; closes in the quote
+      currency.
     """
     from stock_assets.core import backtesting, schemas
 
@@ -26,5 +31,5 @@ def backtest(context: dg.AssetExecutionContext, features):
         forecasts.attrs["source"] = features.attrs["source"]
         refits = forecasts["train_end"].nunique()
         work.log.info("%d forecasts from %d fits", len(forecasts), refits)
-        context.add_output_metadata({**describe.table(forecasts, schemas.BACKTEST), "fits": refits})
+        context.add_output_metadata(describe.table(forecasts, schemas.BACKTEST, {"fits": refits}))
         return forecasts

@@ -16,7 +16,12 @@ from stock_assets.defs import describe, logs, retries
 def evaluation(context: dg.AssetExecutionContext, backtest):
     """Scores of the backtest beside naive forecasts on the same sessions, with intervals, and a verdict in plain words.
 
-    Naive: zero return, prevailing mean, majority class, yesterday's close.
+    Naive: zero return, prevailing mean, the more frequent direction, yesterday's close.
+
+    - **Source:** backtest of the same ticker and session.
+    - **When:** together with `model`.
+    - **Units:** accuracies and p value from 0 to 1; Brier score: lower is better, 0.25 is a coin; out-of-sample R2 of
+      returns: above 0 is better than the prevailing mean, by little at best.
     """
     from stock_assets.core import evaluation as core_evaluation
 
@@ -25,20 +30,21 @@ def evaluation(context: dg.AssetExecutionContext, backtest):
             backtest, ticker=work.ticker, as_of=work.session, source=backtest.attrs["source"]
         )
         work.log.info("%s", scores["verdict"]["text"])
-        numbers = {
-            "accuracy": scores["classification"]["accuracy"],
-            "majority accuracy": scores["classification"]["majority_accuracy"],
-            "brier": scores["classification"]["brier"],
-            "r2 out of sample": scores["regression"]["r2_oos"],
-            "p value": scores["classification"]["p_value"],
-        }
         context.add_output_metadata(
-            {
-                "verdict": scores["verdict"]["text"],
-                "beats naive": scores["verdict"]["beats_naive"],
-                **{name: value for name, value in numbers.items() if value is not None},
-                "scores": dg.MetadataValue.json(scores),
-                "source": describe.source(scores["source"]),
-            }
+            describe.document(
+                "scores",
+                scores,
+                {
+                    "verdict": scores["verdict"]["text"],
+                    "beats naive": scores["verdict"]["beats_naive"],
+                    "forecasts": scores["n_forecasts"],
+                    "accuracy": scores["classification"]["accuracy"],
+                    "naive accuracy": scores["classification"]["majority_accuracy"],
+                    "p value": scores["classification"]["p_value"],
+                    "Brier score": scores["classification"]["brier"],
+                    "naive Brier score": scores["classification"]["brier_naive"],
+                    "out-of-sample R2": scores["regression"]["r2_oos"],
+                },
+            )
         )
         return scores

@@ -17,6 +17,11 @@ def features(context: dg.AssetExecutionContext, clean_prices):
     """About 40 columns a session that were known after its close, and the return of the next session as the target.
 
     Scale-free, so that a split changes nothing. Sessions without a full look-back window are left out.
+
+    - **Source:** clean_prices of the same ticker and session.
+    - **When:** once after the close of every session.
+    - **Units:** in brackets after each formula. There, r is the total return of a session, G the growth of one unit of
+      money (the product of 1 + r), o, h, l and c the session's open, high, low and close in units of G, v its volume.
     """
     from stock_assets.core import features as core_features
 
@@ -25,5 +30,5 @@ def features(context: dg.AssetExecutionContext, clean_prices):
         table.attrs["source"] = clean_prices.attrs["source"]
         dropped = len(clean_prices) - len(table)
         work.log.info("%d rows, %d dropped for want of a full window", len(table), dropped)
-        context.add_output_metadata({**describe.table(table, core_features.SCHEMA), "rows dropped": dropped})
+        context.add_output_metadata(describe.table(table, core_features.SCHEMA, {"rows dropped": dropped}))
         return table

@@ -15,7 +15,11 @@ from stock_assets.defs import describe, logs
 def model(context: dg.AssetExecutionContext, features):
     """A random forest for the direction of the next session and one for its return, with a model card.
 
-    Fitted on every session whose outcome was known by then, with a fixed seed; expires after ten sessions.
+    Fitted on every session whose outcome was known by then, with a fixed seed.
+
+    - **Source:** features of the same ticker and session.
+    - **When:** once a week or so; `predictions` refuses a model that is older than ten sessions.
+    - **Units:** probabilities from 0 to 1; returns as fractions.
     """
     from stock_assets.core import modelling
 
@@ -29,10 +33,15 @@ def model(context: dg.AssetExecutionContext, features):
         )
         work.log.info("trained on %d rows", fitted.card["n_train"])
         context.add_output_metadata(
-            {
-                "rows trained on": fitted.card["n_train"],
-                "card": dg.MetadataValue.json(fitted.card),
-                "source": describe.source(fitted.card["source"]),
-            }
+            describe.document(
+                "model card",
+                fitted.card,
+                {
+                    "rows trained on": fitted.card["n_train"],
+                    "trained from": fitted.card["train_start"],
+                    "trained to": fitted.card["train_end"],
+                    "features": len(fitted.card["features"]),
+                },
+            )
         )
         return fitted

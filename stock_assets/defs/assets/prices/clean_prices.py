@@ -16,6 +16,11 @@ def clean_prices(context: dg.AssetExecutionContext, raw_prices):
     """One validated row a session, with dividends adjusted for by us and every repair flagged on its row.
 
     A fault that can't be repaired with certainty halts this partition; missing sessions are never filled.
+
+    - **Source:** raw_prices of the same ticker and session.
+    - **When:** once after the close of every session.
+    - **Units:** prices in the quote currency; `adjusted_*` also take dividends out, so that their changes are total
+      returns and the last row equals the close; `total_return` is a fraction (0.01 is 1 %).
     """
     from stock_assets.core import cleaning, schemas
 
@@ -27,11 +32,14 @@ def clean_prices(context: dg.AssetExecutionContext, raw_prices):
             work.log.warning("%s: %s", f"{session:%Y-%m-%d}", repairs)
         work.log.info("%d rows of %d kept, %d repaired", len(clean), len(raw_prices), len(repaired))
         context.add_output_metadata(
-            {
-                **describe.table(clean, schemas.CLEAN_PRICES),
-                "last close": float(clean["close"].iloc[-1]),
-                "rows dropped": len(raw_prices) - len(clean),
-                "rows repaired": len(repaired),
-            }
+            describe.table(
+                clean,
+                schemas.CLEAN_PRICES,
+                {
+                    "last close": float(clean["close"].iloc[-1]),
+                    "rows dropped": len(raw_prices) - len(clean),
+                    "rows repaired": len(repaired),
+                },
+            )
         )
         return clean

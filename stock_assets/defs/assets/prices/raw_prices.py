@@ -15,8 +15,13 @@ from stock_assets.defs import describe, logs
 def raw_prices(context: dg.AssetExecutionContext):
     """Daily bars, dividends and splits up to the session, as the source served them that evening.
 
-    Prices in the quote currency, adjusted for the splits up to the session and no later ones, whenever they are
-    fetched. Not judged yet. Source: Yahoo Finance, a folder of CSV files, or a simulation; see the metadata.
+    The whole history of one ticker, not judged yet: the checks do that, and a blocking one that fails stops everything
+    downstream.
+
+    - **Source:** Yahoo Finance, a folder of CSV files, or a simulation; the metadata says which.
+    - **When:** once after the close of every session; its partition opens at 22:00 UTC.
+    - **Units:** prices and dividends in the quote currency, volume in shares, all adjusted for splits up to the session
+      and for no later ones, whenever they are fetched.
     """
     from stock_assets.core import adjusting, schemas, sessions
 
@@ -29,13 +34,16 @@ def raw_prices(context: dg.AssetExecutionContext):
         span = f"{snapshot.index[0]:%Y-%m-%d} to {snapshot.index[-1]:%Y-%m-%d}"
         work.log.info("%d bars from %s, %s", len(snapshot), history.source, span)
         context.add_output_metadata(
-            {
-                **describe.table(snapshot, schemas.RAW_PRICES),
-                "last close": float(snapshot["close"].iloc[-1]),
-                "dividends": int(snapshot["dividends"].gt(0).to_numpy().sum()),
-                "splits": int(snapshot["stock_splits"].gt(0).to_numpy().sum()),
-                "currency": history.currency or "not told",
-                "fetched at": dg.MetadataValue.timestamp(context.resources.clock.now()),
-            }
+            describe.table(
+                snapshot,
+                schemas.RAW_PRICES,
+                {
+                    "last close": float(snapshot["close"].iloc[-1]),
+                    "currency": history.currency,
+                    "dividends": int(snapshot["dividends"].gt(0).to_numpy().sum()),
+                    "splits": int(snapshot["stock_splits"].gt(0).to_numpy().sum()),
+                    "fetched at": dg.MetadataValue.timestamp(context.resources.clock.now()),
+                },
+            )
         )
         return snapshot

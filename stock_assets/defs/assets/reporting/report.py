@@ -7,7 +7,7 @@ from stock_assets.defs import describe, logs, partitions, retries
 
 @dg.asset(
     group_name="reporting",
-    kinds={"html", "matplotlib"},
+    kinds={"report", "matplotlib"},
     io_manager_key="reports",
     required_resource_keys={"log_dir"},
     ins={"backtest": partitions.most_recent(), "evaluation": partitions.most_recent()},
@@ -15,7 +15,14 @@ from stock_assets.defs import describe, logs, partitions, retries
     code_version="1",
 )
 def report(context: dg.AssetExecutionContext, clean_prices, price_metrics, backtest, evaluation, predictions):
-    """A self-contained HTML page: the verdict, the forecast, the charts and the scores beside naive forecasts."""
+    """A self-contained HTML page: the verdict, the forecast, the charts and the scores beside naive forecasts.
+
+    Open the file that the metadata names under `path`; its figures lie beside it as PNG files too.
+
+    - **Source:** prices, metrics and predictions of the same ticker and session; the most recent backtest and
+      evaluation of the last ten sessions.
+    - **When:** once after the close of every session.
+    """
     from stock_assets.reporting import html
 
     with logs.working(context) as work:
@@ -33,9 +40,9 @@ def report(context: dg.AssetExecutionContext, clean_prices, price_metrics, backt
         )
         context.add_output_metadata(
             {
+                "source": describe.source(clean_prices.attrs["source"]),
                 "verdict": evaluation["verdict"]["text"],
                 "figures": len(files) - 1,
-                "source": describe.source(clean_prices.attrs["source"]),
             }
         )
         return files

@@ -17,7 +17,11 @@ from stock_assets.defs import describe, logs, partitions, retries
 def predictions(context: dg.AssetExecutionContext, features, model, evaluation):
     """The forecast for the next session: probability, return, close with an interval, and the naive forecast beside it.
 
-    Made with the most recent model of the last ten sessions.
+    - **Source:** features of the same ticker and session; the most recent model and evaluation of the last ten
+      sessions. None there: an error, never an old forecast.
+    - **When:** once after the close of every session.
+    - **Units:** probability and level of the interval from 0 to 1; expected total return as a fraction; closes in the
+      quote currency.
     """
     from stock_assets.core import prediction, schemas
 
@@ -31,13 +35,17 @@ def predictions(context: dg.AssetExecutionContext, features, model, evaluation):
             "%s: close %.2f, up with %.1f %%", row.target_session.date(), row.predicted_close, 100 * row.probability_up
         )
         context.add_output_metadata(
-            {
-                **describe.table(forecast, schemas.PREDICTIONS),
-                "probability up": float(row.probability_up),
-                "expected return": float(row.expected_return),
-                "predicted close": float(row.predicted_close),
-                "naive close": float(row.naive_close),
-                "beats naive": bool(row.beats_naive),
-            }
+            describe.table(
+                forecast,
+                schemas.PREDICTIONS,
+                {
+                    "target session": f"{row.target_session:%Y-%m-%d}",
+                    "probability up": float(row.probability_up),
+                    "expected return": float(row.expected_return),
+                    "predicted close": float(row.predicted_close),
+                    "naive close": float(row.naive_close),
+                    "beats naive": bool(row.beats_naive),
+                },
+            )
         )
         return forecast
