@@ -82,8 +82,7 @@ def _results(
         for check, finding in failed:
             level = logging.ERROR if check.blocking else logging.WARNING
             log.log(level, "check %s failed: %s; expected %s", check.name, finding.observed, finding.expected)
-    # Dagster stops the step at the first blocking failure: the others are told before it.
-    for check, finding in sorted(found, key=lambda asked: asked[0].blocking and not asked[1].passed):
+    for check, finding in found:
         metadata: dict[str, Any] = {"observed": finding.observed, "expected": finding.expected}
         if len(finding.offending):
             metadata["offending sessions"] = describe.preview(finding.offending)

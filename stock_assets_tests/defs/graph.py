@@ -129,7 +129,9 @@ class Graph:
 
     def check(self, asset: str) -> dg.ExecuteInProcessResult:
         """Ask the checks of one asset again, for TSLA on SESSION, without materialising it."""
-        checks = {key for key in self.defs.resolve_asset_graph().asset_check_keys if key.asset_key == dg.AssetKey(asset)}
+        checks = {
+            key for key in self.defs.resolve_asset_graph().asset_check_keys if key.asset_key == dg.AssetKey(asset)
+        }
         job = self.defs.resolve_implicit_global_asset_job_def()
         return job.get_subset(asset_selection=set(), asset_check_selection=checks).execute_in_process(
             # Without an asset in the selection, the parameter partition_key is refused; the UI sets this tag.

@@ -74,11 +74,10 @@ def test_whatever_the_later_bars_say(on_its_evening, make_graph, seed):
 
 
 def test_the_test_would_notice(on_its_evening, make_graph):
-    """One cent on one bar, a year before the session, is seen in every artefact that is made of prices."""
+    """A cent on the session's own bar is seen in every artefact."""
 
     def one_cent_more(bars, ticker, session):
-        bars.loc[bars.index[-252], "close"] += 0.01
-        bars.loc[bars.index[-252], "high"] += 0.01
+        bars.loc[bars.index[-1], ["close", "high", "adj_close"]] += 0.01
         return bars
 
     graph = make_graph(prices=CannedSource(change=one_cent_more))

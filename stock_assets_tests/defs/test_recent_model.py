@@ -15,7 +15,6 @@ from stock_assets_tests.defs.graph import (
     materialised,
 )
 
-
 FORECAST = (*PRICES, "features", "predictions")
 
 
