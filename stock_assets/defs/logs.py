@@ -66,9 +66,8 @@ def working(context: dg.AssetExecutionContext) -> Iterator[Work]:
     ticker, session = partitions.split(context.partition_key)
     with asset_log(context.resources.log_dir, asset, ticker, session) as log:
         started = time.perf_counter()
-        log.info(
-            "started, run %s%s", context.run.run_id, f", retry {context.retry_number}" if context.retry_number else ""
-        )
+        again = f", retry {context.retry_number}" if context.retry_number else ""
+        log.info("started, run %s%s", context.run.run_id, again)
         try:
             yield Work(ticker, session, log)
         except SourceUnavailableError as error:

@@ -180,5 +180,5 @@ def test_a_bad_watchlist(settings):
 
 
 def test_an_override_that_is_no_resource(settings):
-    with pytest.raises(TypeError, match="no resource is called price; there are .*prices"):
+    with pytest.raises(TypeError, match=r"no resource is called price; there are .*prices"):
         build_defs(settings, price=None)

@@ -76,11 +76,8 @@ def test_a_source_that_always_fails(make_graph):
 def test_waits_grow(make_graph):
     graph = make_graph(prices=CannedSource(faults=[unavailable() for _ in range(3)]), retry_delay=0.02)
     result = graph.run(["raw_prices"])
-    waits = [
-        event.step_retry_data.seconds_to_wait
-        for event in result.all_events
-        if event.event_type_value == "STEP_UP_FOR_RETRY"
-    ]
+    pauses = [event for event in result.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
+    waits = [event.step_retry_data.seconds_to_wait for event in pauses]
     assert len(waits) == 3
     for wait, middle in zip(waits, (0.02, 0.04, 0.08), strict=True):
         assert middle * 0.75 <= wait <= middle * 1.25
