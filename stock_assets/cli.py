@@ -4,6 +4,7 @@ Nothing is computed here, and heavy imports wait until a command needs them.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,7 +131,10 @@ def _warn(warning: str | None) -> None:
 
 
 @contextmanager
-def _progress(ticker: str, total: int) -> Iterator["_ShownProgress"]:
+def _progress(ticker: str, total: int) -> Iterator["_Bar | _Lines"]:
+    if not sys.stdout.isatty():
+        yield _Lines(ticker)
+        return
     columns = (
         SpinnerColumn(),
         TextColumn("[bold]{task.fields[ticker]:<6}"),
@@ -139,12 +143,15 @@ def _progress(ticker: str, total: int) -> Iterator["_ShownProgress"]:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Bars(*columns, console=_out, transient=True, disable=not _out.is_terminal) as bars:
-        yield _ShownProgress(bars, ticker, total)
+    # A second handle on the terminal: Dagster leads the first one into its own logs while a step runs.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding) as terminal:
+        console = Console(file=terminal, highlight=False)
+        with Bars(*columns, console=console, transient=True) as bars:
+            yield _Bar(bars, ticker, total)
 
 
-class _ShownProgress:
-    """A bar in a terminal. In a pipe only waits are told; the outcome follows anyway."""
+class _Bar:
+    """Progress in a terminal."""
 
     def __init__(self, bars: Bars, ticker: str, total: int):
         self._bars = bars
@@ -158,7 +165,27 @@ class _ShownProgress:
         self._bars.advance(self._task)
 
     def retrying(self, asset: str) -> None:
-        _err.print(f"{self._ticker}: {asset} met a passing fault, trying again", style="yellow")
+        self._bars.console.print(_retry(self._ticker, asset), style="yellow")
+
+
+class _Lines:
+    """Progress in a pipe or a file: only waits are told; the outcome follows anyway."""
+
+    def __init__(self, ticker: str):
+        self._ticker = ticker
+
+    def asset_started(self, asset: str) -> None:
+        pass
+
+    def asset_finished(self, asset: str) -> None:
+        pass
+
+    def retrying(self, asset: str) -> None:
+        _err.print(_retry(self._ticker, asset), style="yellow")
+
+
+def _retry(ticker: str, asset: str) -> str:
+    return f"{ticker}: {asset} met a passing fault, trying again"
 
 
 def _show(outcome) -> None:

@@ -66,5 +66,5 @@ def unusable(dagster_home: Path, error: Exception) -> SettingsError:
     reason = " ".join(str(error).split())
     shown = reason[:_SHOWN_CHARACTERS] + (" ..." if len(reason) > _SHOWN_CHARACTERS else "")
     return SettingsError(
-        f"DAGSTER_HOME {dagster_home} can't be used: {shown}; expected a folder of Dagster's, or none, then one is made"
+        f"DAGSTER_HOME {dagster_home} can't be used: {shown}; expected a folder that Dagster can use; made when absent"
     )
