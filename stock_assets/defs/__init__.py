@@ -8,7 +8,6 @@ import warnings
 
 import dagster as dg
 
-# Partitioned checks and mappings of two dimensions are marked beta or preview; the dependency is held to one minor
-# release and the tests cover what is used, so the warning at each start would tell a user nothing.
-for _category in (dg.BetaWarning, dg.PreviewWarning):
-    warnings.filterwarnings("ignore", category=_category, module=r"stock_assets\.")
+# Checks of partitioned assets are marked preview; the dependency is held to one minor release and the tests cover what
+# is used, so the warning at each start would tell a user nothing.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning, module=r"stock_assets\.")

@@ -26,8 +26,8 @@ class Slot(NamedTuple):
 class ArtefactIOManager(dg.IOManager, ABC):
     """Writes one artefact a partition, atomically and sealed with checksums; verifies the seal on load.
 
-    An input whose `AssetIn` has the metadata `most_recent` gets the newest of its partitions that exists, and a
-    `ModelExpiredError` where none does; any other input is one partition.
+    An input made by `partitions.most_recent` gets the newest artefact of the ticker's last ten sessions, and a
+    `ModelExpiredError` where there is none; any other input is that of the partition itself.
     """
 
     def __init__(self, store: ArtefactStore, log_dir: Path):
@@ -57,24 +57,23 @@ class ArtefactIOManager(dg.IOManager, ABC):
 
     def load_input(self, context: dg.InputContext) -> Any:
         asset = context.asset_key.to_user_string()
-        found = [partitions.split(key) for key in context.asset_partition_keys]
-        ticker = found[0][0]
-        asked_for = sorted(session for _, session in found)
-        first, last = asked_for[0], asked_for[-1]
-        with _halting(self._log_dir, Slot(_loading(context), ticker, last)):
+        ticker, session = partitions.split(context.asset_partition_key)
+        with _halting(self._log_dir, Slot(_loading(context), ticker, session)):
             wanted = context.definition_metadata or {}
-            session = self._most_recent(asset, ticker, first, last) if wanted.get("most_recent") else last
-            slot = Slot(asset, ticker, session)
+            found = self._most_recent(asset, ticker, session) if wanted.get("most_recent") else session
+            slot = Slot(asset, ticker, found)
             return self.decode(self._store.read(*slot), slot)
 
-    def _most_recent(self, asset: str, ticker: str, first: date, last: date) -> date:
-        session = self._store.latest(asset, ticker, not_after=last, not_before=first)
-        if session is None:
+    def _most_recent(self, asset: str, ticker: str, session: date) -> date:
+        first = partitions.lookback(session)
+        found = self._store.latest(asset, ticker, not_after=session, not_before=first)
+        if found is None:
             raise ModelExpiredError(
-                f"{ticker} {last}: there is no {asset} from the last {partitions.MODEL_LIFETIME} sessions, {first} to "
-                f"{last}: the model has expired; materialise model, backtest and evaluation of {ticker}, session {last}"
+                f"{ticker} {session}: there is no {asset} from the last {partitions.MODEL_LIFETIME} sessions, {first} "
+                f"to {session}: the model has expired; materialise model, backtest and evaluation of {ticker}, session "
+                f"{session}"
             )
-        return session
+        return found
 
 
 def _loading(context: dg.InputContext) -> str:

@@ -52,18 +52,17 @@ def split(partition_key: str) -> tuple[str, date]:
 
 
 def most_recent() -> dg.AssetIn:
-    """Input that takes the newest artefact of the last ten sessions of the same ticker (see io_managers)."""
-    return dg.AssetIn(
-        metadata={"most_recent": True},
-        partition_mapping=dg.MultiPartitionMapping(
-            {
-                SESSION: dg.DimensionPartitionMapping(
-                    SESSION,
-                    dg.TimeWindowPartitionMapping(
-                        start_offset=1 - MODEL_LIFETIME, allow_nonexistent_upstream_partitions=True
-                    ),
-                ),
-                TICKER: dg.DimensionPartitionMapping(TICKER, dg.IdentityPartitionMapping()),
-            }
-        ),
-    )
+    """Input that takes the newest artefact of the last ten sessions of the same ticker (see io_managers).
+
+    To Dagster it is an ordinary dependency on the same partition. Told of all ten by a partition mapping, it takes
+    the nine later sessions of `predictions` for downstream of a model: a backfill of one session then materialises
+    those too, in runs of their own, and lets a failure of one session hold up the nine after it.
+    """
+    return dg.AssetIn(metadata={"most_recent": True})
+
+
+def lookback(session: date) -> date:
+    """The first of the ten sessions in which `most_recent` looks; the last is `session` itself."""
+    from stock_assets.core import sessions
+
+    return sessions.previous_session(session, MODEL_LIFETIME - 1)

@@ -6,7 +6,16 @@ import pytest
 
 from stock_assets.core import checks
 from stock_assets.defs import partitions
-from stock_assets_tests.defs.graph import ALL, PRICES, SESSION, CannedSource, evaluations, failures, later, materialised
+from stock_assets_tests.defs.graph import (
+    PRICES,
+    SESSION,
+    TRAINED,
+    CannedSource,
+    evaluations,
+    failures,
+    later,
+    materialised,
+)
 
 
 def without_last_bar(bars, ticker, session):
@@ -60,8 +69,8 @@ def test_the_failed_check_is_in_the_log_of_its_asset(blocked):
 
 def test_another_ticker_goes_on(blocked):
     graph, _ = blocked
-    assert graph.run("whole_graph_job", ticker="STX").success
-    assert graph.checksums(ticker="STX").keys() == set(ALL)
+    assert graph.run(TRAINED, ticker="STX").success
+    assert graph.checksums(ticker="STX").keys() == set(TRAINED)
 
 
 def test_what_is_downstream_of_a_blocked_run_is_refused_on_its_own_too(blocked):

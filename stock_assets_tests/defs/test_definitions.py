@@ -65,6 +65,11 @@ def test_the_nine_assets_and_what_each_is_made_from(defs):
     assert edges == {name: upstream for name, (_, upstream) in GRAPH.items()}
 
 
+def test_a_partition_depends_on_no_other_partition(defs):
+    """To Dagster: or a backfill of one session would take in others. `most_recent` looks back by itself."""
+    assert {dep.partition_mapping for spec in specs(defs).values() for dep in spec.deps} == {None}
+
+
 def test_groups_are_folders(defs):
     groups = {name: spec.group_name for name, spec in specs(defs).items()}
     assert groups == {name: group for name, (group, _) in GRAPH.items()}

@@ -1,9 +1,11 @@
 """The most recent model of the last ten sessions: which one a forecast is made with, and when there is none."""
 
 import datetime as dt
+import json
 
 import pandas as pd
 
+from stock_assets.defs import partitions
 from stock_assets_tests.defs.graph import (
     PRICES,
     SESSION,
@@ -32,6 +34,12 @@ def test_a_model_of_up_to_nine_sessions_ago_is_used(make_graph):
     assert model_used(graph, SESSION) == pd.Timestamp(later(-9))
     assert str(later(-9)) in graph.snapshot().report_file("report.html").decode()
     assert not graph.checksums().keys() & set(TRAINING)
+
+
+def test_the_card_tells_the_same_lifetime(finished):
+    graph, _ = finished
+    card = json.loads(graph.store.read("model", "TSLA", SESSION)[".json"])
+    assert card["expires_after_sessions"] == partitions.MODEL_LIFETIME
 
 
 def test_a_model_of_ten_sessions_ago_has_expired(make_graph):
