@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from stock_assets.core.errors import ModelExpiredError, StockAssetsError
+from stock_assets.core.errors import ArtefactError, ModelExpiredError, StockAssetsError
 from stock_assets.defs import asset_checks, logs, partitions
 from stock_assets.storage import formats, models
 from stock_assets.storage.artefacts import ArtefactStore
@@ -86,12 +86,17 @@ def _loading(context: dg.InputContext) -> str:
 
 @contextmanager
 def _halting(log_dir: Path, at_work: Slot) -> Iterator[None]:
-    """Turns our own errors into a `Failure` that Dagster does not retry, and logs them under the asset at work."""
+    """Logs our own errors under the asset at work, and turns those about data into a `Failure` that is not retried.
+
+    A plain `ArtefactError` is about a disk or a network, which may have had a bad moment: the step's retry policy holds.
+    """
     try:
         yield
     except StockAssetsError as error:
         with logs.asset_log(log_dir, *at_work) as log:
             log.error("%s", error, exc_info=True)
+        if type(error) is ArtefactError:
+            raise
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 

@@ -162,7 +162,8 @@ def test_a_folder_that_can_not_be_written_to(make_graph):
     assert not result.success
     message = failures(result)["price_metrics"]
     assert f"TSLA {SESSION}: price_metrics could not be written to {graph.store.base / 'price_metrics'}" in message
-    assert attempts(result, "price_metrics") == 1
+    # The disk may have had a bad moment: once more, as for every step that neither fetches, cleans nor trains.
+    assert attempts(result, "price_metrics") == 2
     assert materialised(result) == {*PRICES, "features"}
     assert any("could not be written" in line and " ERROR " in line for line in graph.log("price_metrics"))
 
