@@ -1,0 +1,199 @@
+"""The whole graph as a plain script: the same functions of core, reporting and storage, and no Dagster.
+
+    python -m benchmarks.bare_pipeline TICKER DATE DATA_DIR [--prices DIR]
+
+It writes the artefacts that `stock-assets run` writes, to the byte; `run_overhead` verifies that. Prices are checked as
+in the graph, and what is computed is handed on in memory. What is left out is what Dagster is there for: retries, logs,
+metadata, a history of runs, a UI.
+"""
+
+import argparse
+import datetime
+import inspect
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stock_assets.core import (
+    adjusting,
+    backtesting,
+    checks,
+    cleaning,
+    metrics,
+    modelling,
+    prediction,
+    schemas,
+    validation,
+)
+from stock_assets.core import evaluation as evaluating
+from stock_assets.core import features as building
+from stock_assets.reporting import html
+from stock_assets.sources.base import PriceSource
+from stock_assets.sources.csv_files import CsvSource
+from stock_assets.sources.simulated import SimulatedSource
+from stock_assets.storage import formats, models
+from stock_assets.storage.artefacts import ArtefactStore
+
+
+@dataclass(frozen=True)
+class Work:
+    """One partition, and where its prices come from."""
+
+    ticker: str
+    session: datetime.date
+    prices: PriceSource
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return {"ticker": self.ticker, "as_of": self.session}
+
+    @property
+    def about_and_source(self) -> dict[str, Any]:
+        return {**self.about, "source": self.prices.name}
+
+
+# One function an asset. As in Dagster, its inputs are the assets that its parameters are called.
+
+
+def raw_prices(work: Work) -> pd.DataFrame:
+    snapshot = adjusting.as_served_on(work.prices.fetch(work.ticker, work.session).bars, work.session)
+    schemas.validate(snapshot, schemas.RAW_PRICES, **work.about)
+    return snapshot
+
+
+def clean_prices(work: Work, raw_prices: pd.DataFrame) -> pd.DataFrame:
+    return cleaning.clean_prices(raw_prices, **work.about)
+
+
+def price_metrics(work: Work, clean_prices: pd.DataFrame) -> dict[str, Any]:
+    return metrics.price_metrics(clean_prices, **work.about_and_source)
+
+
+def features(work: Work, clean_prices: pd.DataFrame) -> pd.DataFrame:
+    return building.build_features(clean_prices, **work.about)
+
+
+def model(work: Work, features: pd.DataFrame) -> modelling.Model:
+    return modelling.train(features, modelling.ModelSettings(), **work.about_and_source)
+
+
+def backtest(work: Work, features: pd.DataFrame) -> pd.DataFrame:
+    return backtesting.walk_forward(features, modelling.ModelSettings(), **work.about)
+
+
+def evaluation(work: Work, backtest: pd.DataFrame) -> dict[str, Any]:
+    return evaluating.evaluate(backtest, **work.about_and_source)
+
+
+def predictions(work: Work, features: pd.DataFrame, model: modelling.Model, evaluation: dict[str, Any]) -> pd.DataFrame:
+    return prediction.predict(features, model, evaluation, **work.about_and_source)
+
+
+def report(
+    work: Work,
+    clean_prices: pd.DataFrame,
+    price_metrics: dict[str, Any],
+    backtest: pd.DataFrame,
+    evaluation: dict[str, Any],
+    predictions: pd.DataFrame,
+) -> dict[str, bytes]:
+    return html.render_report(
+        html.ReportInputs(
+            ticker=work.ticker,
+            as_of=work.session,
+            source=work.prices.name,
+            clean=clean_prices,
+            metrics=price_metrics,
+            backtest=backtest,
+            evaluation=evaluation,
+            predictions=predictions,
+        )
+    )
+
+
+ASSETS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        raw_prices,
+        clean_prices,
+        price_metrics,
+        features,
+        model,
+        backtest,
+        evaluation,
+        predictions,
+        report,
+    )
+}
+
+
+def inputs_of(asset: str) -> list[str]:
+    """The assets that `asset` is made from."""
+    return list(inspect.signature(ASSETS[asset]).parameters)[1:]
+
+
+def encode(work: Work, asset: str, value: Any) -> Mapping[str, bytes]:
+    """The asset's files, suffix -> bytes."""
+    if isinstance(value, pd.DataFrame):
+        return {".parquet": formats.encode_table(value, asset=asset, **work.about_and_source)}
+    if isinstance(value, modelling.Model):
+        return models.encode_model(value)
+    if asset == "report":
+        return {f"/{name}": data for name, data in value.items()}
+    return {".json": formats.encode_json(value)}
+
+
+def check(work: Work, asked: Sequence[checks.Check], *frames: pd.DataFrame) -> None:
+    """Asks what the graph's checks ask, and halts where they do."""
+    for question in asked:
+        finding = getattr(validation, question.name)(*frames, **work.about)
+        if question.blocking and not finding.passed:
+            raise SystemExit(f"{work.ticker} {work.session}: {question.name}: {finding.observed}, {finding.expected}")
+
+
+def run(work: Work, store: ArtefactStore) -> dict[str, float]:
+    """Make, check and store everything; seconds by step, named as in the graph."""
+    values: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    for asset, make in ASSETS.items():
+        started = time.perf_counter()
+        values[asset] = make(work, **{name: values[name] for name in inputs_of(asset)})
+        store.write(asset, work.ticker, work.session, encode(work, asset, values[asset]))
+        made = time.perf_counter()
+        seconds[asset] = made - started
+        if asset == "raw_prices":
+            check(work, checks.RAW, values["raw_prices"])
+            seconds["raw_prices_checks"] = time.perf_counter() - made
+        if asset == "clean_prices":
+            check(work, checks.CLEAN, values["clean_prices"])
+            check(work, checks.CLEAN_BESIDE_RAW, values["clean_prices"], values["raw_prices"])
+            seconds["clean_prices_checks"] = time.perf_counter() - made
+    return seconds
+
+
+def work_on(ticker: str, session: datetime.date, prices: Path | None) -> Work:
+    """Work on simulated prices, or on those in the folder `prices`."""
+    return Work(ticker, session, SimulatedSource() if prices is None else CsvSource(prices))
+
+
+def parser() -> argparse.ArgumentParser:
+    """What to work on: TICKER, DATE, DATA_DIR and `--prices`."""
+    wanted = argparse.ArgumentParser(description="The whole graph without Dagster.")
+    wanted.add_argument("ticker")
+    wanted.add_argument("session", type=datetime.date.fromisoformat)
+    wanted.add_argument("data_dir")
+    wanted.add_argument("--prices", type=Path)
+    return wanted
+
+
+def main() -> None:
+    arguments = parser().parse_args()
+    run(work_on(arguments.ticker, arguments.session, arguments.prices), ArtefactStore(arguments.data_dir))
+
+
+if __name__ == "__main__":
+    main()
