@@ -28,7 +28,7 @@ _err = Console(stderr=True, highlight=False, soft_wrap=True)
 def main() -> None:
     """Entry point of `stock-assets`."""
     try:
-        code = commands.main(standalone_mode=False)
+        code = commands.main(prog_name="stock-assets", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         code = error.exit_code

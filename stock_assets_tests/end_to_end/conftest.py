@@ -1,6 +1,9 @@
 """Whole runs of the command line in processes of their own, shared by the tests: they are what takes time here."""
 
 import datetime as dt
+import os
+import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from stock_assets import cli
 from stock_assets.sources import csv_files, simulated
 from stock_assets_tests.conftest import SHARED
-from stock_assets_tests.place import NOBODY, Done, Place, at_once, write_csv
+from stock_assets_tests.place import NOBODY, Done, Place, at_once, clean_environment, files, write_csv
 from stock_assets_tests.yahoo_server import Fault, YahooServer
 
 # TSLA split 5:1 two months later and 3:1 in 2022: the prices of this evening have to be made again from later ones.
@@ -108,3 +112,52 @@ def csv_run(runs: dict[str, Run]) -> Run:
     run = runs["csv"]
     assert run.done.code == 0, run.done.err
     return run
+
+
+class Here:
+    """The command line in this process, in the place of the shared run with copies of its watchlist and prices."""
+
+    def __init__(self, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+        self.data = run.place.data
+        self._before = self._files()
+        self.prices = folder / "prices"
+        self.watchlist = folder / "watchlist.yaml"
+        shutil.copytree(run.place.settings["STOCK_ASSETS_PRICES_DIR"], self.prices)
+        shutil.copy(run.place.watchlist, self.watchlist)
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        for name in set(os.environ) - set(clean_environment()):
+            if not name.startswith("PYTEST_"):
+                monkeypatch.delenv(name)
+        more = {"STOCK_ASSETS_PRICES_DIR": str(self.prices), "STOCK_ASSETS_WATCHLIST": str(self.watchlist)}
+        for name, value in (run.place.variables | more).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(folder)
+
+    def __call__(self, *words: str, **settings: str) -> Done:
+        for name, value in settings.items():
+            self._monkeypatch.setenv(name, value)
+        self._monkeypatch.setattr(sys, "argv", ["stock-assets", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = self._capsys.readouterr()
+        return Done(int(end.value.code or 0), out, err)
+
+    @property
+    def stx(self) -> Path:
+        return self.prices / "STX.csv"
+
+    def nothing_was_touched(self) -> bool:
+        """Whether the artefacts of the shared run are what they were."""
+        return self._files() == self._before
+
+    def _files(self) -> dict[str, bytes]:
+        return {name: content for name, content in files(self.data).items() if SESSION in name}
+
+
+@pytest.fixture
+def here(
+    csv_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> Iterator[Here]:
+    place = Here(csv_run, tmp_path, monkeypatch, capsys)
+    yield place
+    assert place.nothing_was_touched()

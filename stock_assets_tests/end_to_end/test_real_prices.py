@@ -6,7 +6,6 @@ import datetime as dt
 import io
 import json
 import random
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import pytest
 
 from stock_assets.core import adjusting
 from stock_assets.sources import csv_files
-from stock_assets_tests.end_to_end.conftest import SESSION, Run
+from stock_assets_tests.end_to_end.conftest import SESSION, Here, Run
 from stock_assets_tests.place import Done, Place, at_once
 
 LAST = "2024-03-08"
@@ -146,13 +145,13 @@ def test_a_second_run_reuses_what_is_there_and_says_so(twice: Twice) -> None:
     assert {path: path.stat().st_mtime_ns for path in twice.first.data.rglob("*.sha256")} == times
 
 
-def test_force_computes_again_and_comes_to_the_same_bytes(csv_run: Run, tmp_path: Path) -> None:
-    place = Place(tmp_path, csv_run.place.settings)
-    shutil.copytree(csv_run.place.data, place.data)
-    done = place.run("run", "STX", "--source", "csv", "--as-of", SESSION, "--force")
+def test_force_computes_again_and_comes_to_the_same_bytes(here: Here, csv_run: Run) -> None:
+    started = csv_run.place.log("backtest").count("started")
+    done = here("run", "STX", "--source", "csv", "--as-of", SESSION, "--force")
     assert (done.code, done.err) == (0, "")
     assert "STX  done in" in done.out
-    assert place.files() == csv_run.place.files()
+    assert csv_run.place.log("backtest").count("started") == started + 1
+    assert here.nothing_was_touched()
 
 
 CUT = "2020-12-11"
