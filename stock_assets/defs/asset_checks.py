@@ -91,6 +91,6 @@ def _results(
             asset_key=asset,
             check_name=check.name,
             severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
-            description=f"came {finding.observed}; expected {finding.expected}",
+            description=f"{'as expected:' if finding.passed else f'came {finding.observed}; expected'} {finding.expected}",
             metadata=metadata,
         )
