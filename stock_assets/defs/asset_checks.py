@@ -91,6 +91,12 @@ def _results(
             asset_key=asset,
             check_name=check.name,
             severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
-            description=f"{'as expected:' if finding.passed else f'came {finding.observed}; expected'} {finding.expected}",
+            description=_told(finding),
             metadata=metadata,
         )
+
+
+def _told(finding: "Finding") -> str:
+    if finding.passed:
+        return f"as expected: {finding.expected}"
+    return f"came {finding.observed}; expected {finding.expected}"
