@@ -3,7 +3,7 @@
 from datetime import date
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stock_assets.core import sessions
 from stock_assets.core.errors import ArtefactError, MissingArtefactError
@@ -47,7 +47,7 @@ def export(
             f"{ticker} {snapshot.session}: {snapshot.store.base} holds prices from {raw.attrs['source']}; "
             f"expected {source}"
         )
-    evaluation = snapshot.document("evaluation")
+    evaluation = _evaluation(snapshot)
     name = ticker.lower()
     contents = {
         f"{name}_raw_data.csv": _csv(raw.rename(columns=_YAHOO_COLUMNS).rename_axis("Date")),
@@ -88,6 +88,15 @@ def _find(settings: Settings, ticker: str, session: date | None, source: str | N
     looked_in = ", ".join(candidate.data_dir for candidate in candidates)
     who, as_of = (f"{ticker} {session}", f" --as-of {session}") if session else (ticker, "")
     raise MissingArtefactError(f"{who}: no report in {looked_in}; make one with: stock-assets run {ticker}{as_of}")
+
+
+def _evaluation(snapshot: Snapshot) -> dict[str, Any]:
+    """The evaluation that the report shows: that of the session, or of the one that last trained a model."""
+    from stock_assets.defs import partitions
+
+    store, ticker, session = snapshot.store, snapshot.ticker, snapshot.session
+    last = store.latest("evaluation", ticker, not_after=session, not_before=partitions.lookback(session))
+    return Snapshot(store, ticker, last or session).document("evaluation")
 
 
 def _csv(frame: "pd.DataFrame", *, index: bool = True) -> bytes:

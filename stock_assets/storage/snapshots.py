@@ -21,14 +21,15 @@ class Snapshot:
 
     def table(self, asset: str) -> "pd.DataFrame":
         """A Parquet artefact; `attrs["source"]` says where its prices came from."""
-        files = self.store.read(asset, self.ticker, self.session)
-        return formats.decode_table(files[".parquet"], asset=asset, ticker=self.ticker, as_of=self.session)
+        return formats.decode_table(self._file(asset, ".parquet"), asset=asset, ticker=self.ticker, as_of=self.session)
 
     def document(self, asset: str) -> dict[str, Any]:
         """A JSON artefact."""
-        files = self.store.read(asset, self.ticker, self.session)
-        return formats.decode_json(files[".json"], asset=asset, ticker=self.ticker, as_of=self.session)
+        return formats.decode_json(self._file(asset, ".json"), asset=asset, ticker=self.ticker, as_of=self.session)
 
     def report_file(self, name: str) -> bytes:
         """A file of the report: `report.html`, `figures/price.png` ..."""
-        return self.store.read("report", self.ticker, self.session, suffixes=[f"/{name}"])[f"/{name}"]
+        return self._file("report", f"/{name}")
+
+    def _file(self, asset: str, suffix: str) -> bytes:
+        return self.store.read(asset, self.ticker, self.session, suffixes=[suffix])[suffix]
