@@ -147,7 +147,7 @@ def until(tell: Callable[[], Any], what: str, *, seconds: float) -> Any:
 
 def write_prices(folder: Path, ticker: str, *, faults: tuple[str, ...] = ()) -> None:
     """Invented bars up to FRIDAY in Yahoo's columns; on the sessions of `faults`, high and low have changed places."""
-    bars = SimulatedSource().fetch(ticker, FRIDAY).bars.loc[FIRST_BAR : str(FRIDAY)]
+    bars = SimulatedSource().fetch(ticker, FRIDAY).bars.loc[FIRST_BAR : str(FRIDAY)].copy()
     bad = pd.to_datetime(list(faults))
     bars.loc[bad, ["high", "low"]] = bars.loc[bad, ["low", "high"]].to_numpy()
     headings = {name: name.replace("_", " ").title() for name in schemas.RAW_PRICES.columns}
