@@ -9,6 +9,7 @@ from stock_assets.core import sessions
 from stock_assets.core.errors import ArtefactError, MissingArtefactError
 from stock_assets.reporting import text
 from stock_assets.settings import SOURCES, Settings
+from stock_assets.sources import base
 from stock_assets.storage import atomic, formats
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
@@ -16,17 +17,8 @@ from stock_assets.storage.snapshots import Snapshot
 if TYPE_CHECKING:
     import pandas as pd
 
-# Yahoo's own headings: an exported folder of raw prices can be read back by the source csv.
-_YAHOO_COLUMNS = {
-    "open": "Open",
-    "high": "High",
-    "low": "Low",
-    "close": "Close",
-    "adj_close": "Adj Close",
-    "volume": "Volume",
-    "dividends": "Dividends",
-    "stock_splits": "Stock Splits",
-}
+# An exported folder of raw prices can be read back by the source csv.
+_HEADINGS = {column: heading for heading, column in base.YAHOO_HEADINGS.items()}
 
 
 def export(
@@ -50,7 +42,7 @@ def export(
     evaluation = _evaluation(snapshot)
     name = ticker.lower()
     contents = {
-        f"{name}_raw_data.csv": _csv(raw.rename(columns=_YAHOO_COLUMNS).rename_axis("Date")),
+        f"{name}_raw_data.csv": _csv(raw.rename(columns=_HEADINGS).rename_axis("Date")),
         f"{name}_clean.csv": _csv(clean),
         f"{name}_metrics.json": formats.encode_json(snapshot.document("price_metrics")),
         f"{name}_features.csv": _csv(snapshot.table("features")),

@@ -28,7 +28,8 @@ ASSETS = tuple(asset.key.to_user_string() for asset in assets.ALL)
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 # Assets whose artefacts tell where their prices came from, in the order of the graph.
-_TABLES = ("raw_prices", "clean_prices", "features", "backtest", "predictions")
+_TELLING = tuple(asset for asset in ASSETS if asset != "report")
+_DOCUMENTS = {"price_metrics", "model", "evaluation"}
 
 _INTERRUPTIONS = {dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__}
 _FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
@@ -121,23 +122,23 @@ class Runner:
         return self._outcome(ticker, session, reused, time.perf_counter() - started)
 
     def _is_complete(self, ticker: str, session: date) -> bool:
-        source = self._source(ticker, session)
-        if source not in (None, self._settings.source):
+        sources = [self._source(asset, ticker, session) for asset in _TELLING]
+        source = next((found for found in sources if found), self._settings.source)
+        if source != self._settings.source:
             raise OtherSourceError(
                 f"{ticker} {session}: {self._settings.data_dir} holds prices from {source}; expected "
                 f"{self._settings.source}; choose another STOCK_ASSETS_DATA_DIR, or replace them with --force"
             )
-        return all(self._store.is_whole(asset, ticker, session) for asset in ASSETS)
+        # Two sources side by side are what a run with --force leaves that was stopped half-way.
+        return set(sources) == {source} and all(self._store.is_whole(asset, ticker, session) for asset in ASSETS)
 
-    def _source(self, ticker: str, session: date) -> str | None:
+    def _source(self, asset: str, ticker: str, session: date) -> str | None:
+        """Where the artefact's prices came from; None when it is absent or damaged, and so not worth keeping."""
         snapshot = Snapshot(self._store, ticker, session)
-        for asset in _TABLES:
-            try:
-                return snapshot.table(asset).attrs["source"]
-            except (MissingArtefactError, DamagedArtefactError):
-                # This one is not worth keeping; another may be.
-                continue
-        return None
+        try:
+            return snapshot.document(asset)["source"] if asset in _DOCUMENTS else snapshot.table(asset).attrs["source"]
+        except (MissingArtefactError, DamagedArtefactError):
+            return None
 
     @cached_property
     def _instance(self) -> dg.DagsterInstance:

@@ -16,6 +16,18 @@ from stock_assets.core import schemas, tickers
 
 RAW_COLUMNS = tuple(schemas.RAW_PRICES.columns)
 
+YAHOO_HEADINGS = {
+    "Open": "open",
+    "High": "high",
+    "Low": "low",
+    "Close": "close",
+    "Adj Close": "adj_close",
+    "Volume": "volume",
+    "Dividends": "dividends",
+    "Stock Splits": "stock_splits",
+}
+"""Yahoo's name of each raw column, as yfinance gives them and as files have them."""
+
 # The one rule of what a ticker is; here because every source begins with it.
 check_ticker = tickers.check_ticker
 

@@ -14,16 +14,9 @@ from stock_assets.core import errors
 from stock_assets.sources import base
 
 _SESSION = "Date"
-_NUMBERS = {
-    "Open": "open",
-    "High": "high",
-    "Low": "low",
-    "Close": "close",
-    "Adj Close": "adj_close",
-    "Volume": "volume",
-}
 # Absent column or empty cell: nothing happened.
-_EVENTS = {"Dividends": "dividends", "Stock Splits": "stock_splits"}
+_EVENTS = {name: column for name, column in base.YAHOO_HEADINGS.items() if column in ("dividends", "stock_splits")}
+_NUMBERS = {name: column for name, column in base.YAHOO_HEADINGS.items() if name not in _EVENTS}
 _SPLITS = "Stock Splits"
 
 # What Yahoo's download and pandas write where there is no number.

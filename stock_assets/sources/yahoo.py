@@ -25,16 +25,6 @@ if TYPE_CHECKING:
 
     from stock_assets.sources import yahoo_session
 
-_COLUMNS = {
-    "Open": "open",
-    "High": "high",
-    "Low": "low",
-    "Close": "close",
-    "Adj Close": "adj_close",
-    "Volume": "volume",
-    "Dividends": "dividends",
-    "Stock Splits": "stock_splits",
-}
 _PROBE = "https://query2.finance.yahoo.com/v8/finance/chart/SPY"
 # Codes with which Yahoo says that it has nothing, rather than that it can't answer.
 _NOTHING_THERE = frozenset({"Not Found", "Bad Request", "Unprocessable Entity"})
@@ -138,13 +128,13 @@ class YahooSource:
             raise problem from failure
         if isinstance(failure, requests.exceptions.RequestException):
             raise errors.SourceUnavailableError(f"{where}: Yahoo broke off: {_told(failure)}") from failure
-        if failure is not None or frame is None or not set(_COLUMNS) <= set(frame.columns):
+        if failure is not None or frame is None or not set(base.YAHOO_HEADINGS) <= set(frame.columns):
             came = _told(failure) if frame is None else f"columns {', '.join(frame.columns)}"
             raise errors.MalformedPricesError(f"{where}: Yahoo's answer can't be read as prices: {came}") from failure
 
         # Midnights of the exchange: its dates are the sessions.
         midnights = pd.DatetimeIndex(frame.index).tz_localize(None)
-        bars = base.raw_frame(midnights, {name: frame[column] for column, name in _COLUMNS.items()})
+        bars = base.raw_frame(midnights, {name: frame[column] for column, name in base.YAHOO_HEADINGS.items()})
         if bars.empty:
             raise errors.NoPricesError(f"{where}: Yahoo knows the ticker, but has no bar with a number in it")
         if bars.index[0] > pd.Timestamp(session):

@@ -72,20 +72,41 @@ class Told:
         self.events.append(f"retrying {asset}")
 
 
-def store_table(data_dir: str, asset: str, source: str) -> None:
+def store(data_dir: str, sources: dict[str, str]) -> None:
+    """STX's artefacts of Friday, with next to nothing in them but where their prices came from."""
     table = pd.DataFrame({"close": [1.0]}, index=pd.DatetimeIndex(["2024-03-08"], name="session").as_unit("ns"))
-    content = formats.encode_table(table, asset=asset, ticker="STX", as_of=FRIDAY, source=source)
-    ArtefactStore(data_dir).write(asset, "STX", FRIDAY, {".parquet": content})
+    for asset, source in sources.items():
+        if asset in ("price_metrics", "model", "evaluation"):
+            files = {".json": formats.encode_json({"ticker": "STX", "as_of": FRIDAY, "source": source})}
+        elif asset == "report":
+            files = {"/report.html": b"page"}
+        else:
+            content = formats.encode_table(table, asset=asset, ticker="STX", as_of=FRIDAY, source=source)
+            files = {".parquet": content}
+        ArtefactStore(data_dir).write(asset, "STX", FRIDAY, files)
 
 
 def test_another_sources_artefacts_are_not_replaced_even_when_the_raw_prices_are_gone(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
-    store_table(chosen.data_dir, "clean_prices", "yahoo")
+    store(chosen.data_dir, {"clean_prices": "yahoo"})
     told = Told()
     with pytest.raises(run.OtherSourceError, match=r"STX 2024-03-08: .* holds prices from yahoo; expected csv; choose"):
         run.Runner(chosen).run("STX", FRIDAY, progress=told)
     assert told.events == []
     assert not (tmp_path / "home").exists()  # Dagster was not bothered
+
+
+def test_two_sources_side_by_side_are_not_taken_for_a_finished_run(tmp_path: Path) -> None:
+    """What a forced change of source leaves when it is stopped after the clean prices."""
+    chosen = settings(tmp_path)
+    store(chosen.data_dir, dict.fromkeys(run.ASSETS, "yahoo") | {"raw_prices": "csv", "clean_prices": "csv"})
+    runner = run.Runner(chosen)
+    try:
+        # It goes to work, and finds no prices here.
+        with pytest.raises(run.RunFailedError, match=r"STX 2024-03-08: no file .*STX\.csv"):
+            runner.run("STX", FRIDAY, progress=Told())
+    finally:
+        runner.close()
 
 
 def test_progress_is_told_and_the_reason_of_a_failure_is_one_line(tmp_path: Path) -> None:
