@@ -88,7 +88,7 @@ def _loading(context: dg.InputContext) -> str:
 def _halting(log_dir: Path, at_work: Slot) -> Iterator[None]:
     """Logs our own errors under the asset at work, and turns those about data into a `Failure` that is not retried.
 
-    A plain `ArtefactError` is about a disk or a network, which may have had a bad moment: the step's retry policy holds.
+    A plain `ArtefactError` is about a disk or a network that may have had a bad moment: the retry policy holds.
     """
     try:
         yield
