@@ -6,30 +6,20 @@ No test lives here.
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
+from stock_assets.sources import base
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
 
 PROGRAM = Path(sys.executable).with_name("stock-assets")
 # Nothing listens on the discard port of loopback.
 NOBODY = "http://127.0.0.1:9"
-
-_YAHOO_HEADINGS = {
-    "open": "Open",
-    "high": "High",
-    "low": "Low",
-    "close": "Close",
-    "adj_close": "Adj Close",
-    "volume": "Volume",
-    "dividends": "Dividends",
-    "stock_splits": "Stock Splits",
-}
 
 
 @dataclass(frozen=True)
@@ -120,15 +110,11 @@ def files(folder: Path) -> dict[str, bytes]:
 def write_csv(bars: pd.DataFrame, path: Path) -> None:
     """`bars`, columns as in core.schemas.RAW_PRICES, in the form of Yahoo's download."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    bars.rename(columns=_YAHOO_HEADINGS).rename_axis("Date").to_csv(path)
+    headings = {column: heading for heading, column in base.YAHOO_HEADINGS.items()}
+    bars.rename(columns=headings).rename_axis("Date").to_csv(path)
 
 
 def at_once(*commands: Callable[[], Done]) -> list[Done]:
     """The commands' results; two at a time keep two cores busy."""
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(lambda command: command(), commands))
-
-
-def parquet_of(place: Place, tickers: Sequence[str], asset: str, session: str) -> dict[str, pd.DataFrame]:
-    """The table `asset` of each ticker."""
-    return {ticker: place.snapshot(ticker, session).table(asset) for ticker in tickers}
