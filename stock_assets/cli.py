@@ -3,6 +3,7 @@
 Nothing is computed here, and heavy imports wait until a command needs them.
 """
 
+import gc
 import logging
 import os
 import sys
@@ -41,6 +42,8 @@ def main() -> None:
     except StockAssetsError as error:
         code = _exit_code(error)
         _tell(error)
+    # At its end Python looks through every object once more for cycles to free: most of a second, for nothing.
+    gc.freeze()
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -196,8 +199,8 @@ def _show(outcome) -> None:
     _out.print(f"  verdict   [{colour}]{escape(outcome.verdict)}[/]")
     _out.print(
         f"  forecast  {outcome.target_session}: close {outcome.predicted_close:,.2f} "
-        f"({outcome.interval_level:.0%} interval {outcome.interval_low:,.2f} to {outcome.interval_high:,.2f}; "
-        f"naive {outcome.naive_close:,.2f}), up with {outcome.probability_up:.0%}"
+        f"({outcome.interval_level:.0%} interval {outcome.interval_low:,.2f} to {outcome.interval_high:,.2f}), "
+        f"chance of a rise {outcome.probability_up:.0%}; naive: {outcome.naive_close:,.2f}"
     )
     _out.print(f"  report    {_short_path(outcome.report)}")
 

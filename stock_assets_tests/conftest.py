@@ -17,5 +17,5 @@ def shared_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def real_prices_dir(shared_dir: Path) -> Path:
-    """Folder with `as_of_2020-12-11` and `as_of_2024-03-08`, real daily bars of eight tickers as Yahoo served them then."""
+    """Folders `as_of_2020-12-11` and `as_of_2024-03-08`: real daily bars of eight tickers as Yahoo served them then."""
     return shared_dir / "prices"

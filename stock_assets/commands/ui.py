@@ -36,6 +36,9 @@ def serve(settings: Settings, host: str, port: int) -> NoReturn:
     """
     home.prepare_logs(settings.log_dir)
     home.instance(settings.dagster_home).dispose()
-    words = ["dev", "-m", "stock_assets.definitions", "-h", host, "-p", str(port)]
-    os.chdir(project_root())
-    os.execve(sys.executable, [sys.executable, "-m", "dagster", *words], os.environ | settings.as_environment())
+    # Its advice to use another command, which is not part of what we install, would be the first thing a user reads.
+    python = [sys.executable, "-W", "ignore:Function `dev_command` is superseded"]
+    words = ["dev", "-m", "stock_assets.definitions", "-d", str(project_root()), "-h", host, "-p", str(port)]
+    # Started beside a dagster.yaml other than that of DAGSTER_HOME, it would warn that it does not use that one.
+    os.chdir(settings.dagster_home)
+    os.execve(sys.executable, [*python, "-m", "dagster", *words], os.environ | settings.as_environment())
