@@ -5,22 +5,19 @@ import uuid
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import dagster as dg
 import sqlalchemy.exc
 
-from stock_assets.commands import home
-from stock_assets.core import errors, sessions
+from stock_assets.commands import failures, home
+from stock_assets.core import sessions
 from stock_assets.core.errors import DamagedArtefactError, MissingArtefactError, SettingsError, StockAssetsError
 from stock_assets.definitions import build_defs
 from stock_assets.defs import assets, partitions
 from stock_assets.settings import Settings
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
-
-if TYPE_CHECKING:
-    from dagster_shared.error import SerializableErrorInfo
 
 ASSETS = tuple(asset.key.to_user_string() for asset in assets.ALL)
 
@@ -30,14 +27,6 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 # Assets whose artefacts tell where their prices came from, in the order of the graph.
 _TELLING = tuple(asset for asset in ASSETS if asset != "report")
 _DOCUMENTS = {"price_metrics", "model", "evaluation"}
-
-_INTERRUPTIONS = {dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__}
-_FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
-_SHOWN_SESSIONS = 5
-
-_OUR_ERRORS = {
-    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, StockAssetsError)
-}
 
 
 class RunFailedError(StockAssetsError):
@@ -179,7 +168,7 @@ class Runner:
         except sqlalchemy.exc.SQLAlchemyError as error:
             raise home.unusable(self._settings.dagster_home, error) from error
         if not result.success:
-            raise RunFailedError(_why(result, ticker, session))
+            raise RunFailedError(failures.why(result, ticker, session))
 
     def _outcome(self, ticker: str, session: date, reused: bool, seconds: float) -> Outcome:
         snapshot = Snapshot(self._store, ticker, session)
@@ -202,53 +191,3 @@ class Runner:
             naive_close=float(row["naive_close"]),
             report=str(self._store.path("report", ticker, session, "/report.html")),
         )
-
-
-def _why(result: dg.ExecuteInProcessResult, ticker: str, session: date) -> str:
-    """What made the run fail, in one line.
-
-    Raises `KeyboardInterrupt` when somebody stopped it: Dagster makes a failure of Ctrl-C, and the next ticker would
-    have its turn.
-    """
-    where = f"{ticker} {session}"
-    stopped = any(event.event_type == dg.DagsterEventType.RUN_CANCELED for event in result.all_events)
-    failures = [(event.step_key, _chain(event)) for event in result.all_events if event.event_type in _FAILURES]
-    if stopped or any(error.cls_name in _INTERRUPTIONS for _, chain in failures for error in chain):
-        raise KeyboardInterrupt
-    for check in result.get_asset_check_evaluations():
-        if check.blocking and not check.passed:
-            asset = check.asset_key.to_user_string()
-            return f"{where}: check {check.check_name} on {asset} failed: {check.description}{_offending(check)}"
-    for step, chain in failures:
-        # Ours says all that a person needs; what caused it is in a library's words, and in the log.
-        for error in chain:
-            if error.cls_name in _OUR_ERRORS:
-                text = _one_line(error).partition(": ")[2]
-                return text if text.startswith(where) else f"{where}: {text}"
-        if chain:
-            return f"{where}: {step or 'the run'}: {_one_line(chain[-1])}"
-    return f"{where}: the run ended early without telling why; see it in the Dagster UI"
-
-
-def _chain(event: dg.DagsterEvent) -> "list[SerializableErrorInfo]":
-    """The error of a failure and its causes, outermost first."""
-    data = event.step_failure_data if event.is_step_failure else event.job_failure_data
-    error, chain = data.error, []
-    while error is not None:
-        chain.append(error)
-        error = error.cause
-    return chain
-
-
-def _one_line(error: "SerializableErrorInfo") -> str:
-    return " ".join(error.message.split())
-
-
-def _offending(check: dg.AssetCheckEvaluation) -> str:
-    """The first sessions that a check complains about."""
-    table = check.metadata.get("offending sessions")
-    if not isinstance(table, dg.TableMetadataValue):
-        return ""
-    found = [str(record.data["session"]) for record in table.records if "session" in record.data]
-    more = " ..." if len(found) > _SHOWN_SESSIONS else ""
-    return f": {', '.join(found[:_SHOWN_SESSIONS])}{more}" if found else ""

@@ -75,7 +75,9 @@ def working(context: dg.AssetExecutionContext) -> Iterator[Work]:
             raise retries.fetch_again(context.resources.retry_delay, context.retry_number) from error
         except StockAssetsError as error:
             log.error("%s", error, exc_info=True)
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+            # Functions that are told neither ticker nor session leave them to us.
+            told = str(error) if ticker in str(error) else f"{ticker} {session}: {error}"
+            raise dg.Failure(description=told, allow_retries=False) from error
         except Exception:
             log.exception("unexpected error")
             raise
