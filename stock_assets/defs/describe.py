@@ -3,6 +3,7 @@
 Numbers are told with six significant digits, as many as a person reads; files hold every digit.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ _DIGITS = 5
 def table(frame: "pd.DataFrame", schema: "DataFrameSchema", facts: Mapping[str, Any]) -> dict[str, Any]:
     """Source, row count, columns with their descriptions, `facts` about the table by name, and its last rows.
 
-    `facts` that are `None` are left out: a number that isn't defined is not told.
+    `facts` that are `None` or NaN are left out: a number that isn't defined is not told.
     """
     return {
         "source": source(frame.attrs["source"]),
@@ -83,11 +84,16 @@ def _columns(schema: "DataFrameSchema") -> dg.TableSchema:
 
 
 def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: float(f"{value:.6g}") if isinstance(value, float) else value
-        for name, value in facts.items()
-        if value is not None
-    }
+    return {name: _rounded(value) for name, value in facts.items() if value is not None and not _is_nan(value)}
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _is_nan(value: Any) -> bool:
+    # NaN has no place in JSON: the UI could not read the whole event.
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _text(value: Any, digits: int = _DIGITS) -> str:

@@ -117,6 +117,22 @@ def test_metadata_is_plain_json(finished):
             assert type(value.value).__module__ != "numpy", (asset, name)
 
 
+def test_a_number_that_is_missing_is_not_told(make_graph):
+    """NaN has no place in JSON, and the UI could read nothing of such an event."""
+
+    def without_last_close(bars, ticker, session):
+        bars.loc[bars.index[-1], "close"] = float("nan")
+        return bars
+
+    graph = make_graph(prices=CannedSource(change=without_last_close))
+    result = graph.run(["raw_prices"])
+    told = metadata(result, "raw_prices")
+    assert "last close" not in told
+    assert "missing" in {record.data[str(SESSION)] for record in told["last rows"].records}
+    [check] = [found for found in result.get_asset_check_evaluations() if found.check_name == "last_session_is_present"]
+    assert not check.passed
+
+
 def test_the_session_is_the_last_row(finished):
     graph, _ = finished
     for asset in ("raw_prices", "clean_prices", "features"):
