@@ -9,23 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stock_assets.core import inference, metrics
+from stock_assets.core import inference, losses, metrics, verdict
 from stock_assets.core.errors import InsufficientHistoryError, SchemaError
-
-LEVEL = 0.05
-"""Chance, at most, of claiming skill where there is none."""
 
 MIN_FORECASTS = 60
 """Fewer forecasts say nothing: at 60, accuracy is known to about 13 points."""
 
 INTERVAL_LEVEL = 0.9
 COST_BPS = 5.0
-SUSPICIOUS_ACCURACY = 0.56
-SUSPICIOUS_R2 = 0.01
 
 _SEED = 20200102
-# A probability of exactly 0 or 1 that proves wrong would cost infinitely much.
-_PROBABILITY_FLOOR = 1e-6
 
 
 def evaluate(
@@ -57,7 +50,7 @@ def evaluate(
     - `interval`: conformal. Scores are |realised - expected return| / volatility; `scaled_quantile` is to be multiplied
       by the volatility of the day of a forecast; `coverage` is the share of forecasts that stayed inside the interval
       which earlier scores gave, `n` how many were judged.
-    - `verdict`: see `judge`. `suspicious`: scores too good for daily prices, `suspicious_reason` says which.
+    - `verdict`: see `verdict.judge`. `suspicious`: scores too good for daily prices, `suspicious_reason` says which.
 
     Args:
         backtest: The `backtest` table.
@@ -84,7 +77,7 @@ def evaluate(
         )
     classification = _classification(backtest, horizon)
     regression = _regression(backtest, horizon)
-    suspicious = suspicion(classification["accuracy"], regression["r2_oos"])
+    suspicious = verdict.suspicion(classification["accuracy"], regression["r2_oos"])
     result: dict[str, Any] = {
         "ticker": ticker,
         "as_of": as_of.isoformat(),
@@ -98,7 +91,7 @@ def evaluate(
         "backtest": _strategy(backtest, horizon, cost_bps),
         "interval": _interval(backtest, horizon, interval_level),
         "by_year": _by_year(backtest),
-        "verdict": judge(backtest, horizon=horizon, suspicious=suspicious),
+        "verdict": verdict.judge(backtest, horizon=horizon, suspicious=suspicious),
         "suspicious": suspicious is not None,
         "suspicious_reason": suspicious,
     }
@@ -106,56 +99,13 @@ def evaluate(
     return result
 
 
-# --- The losses a forecast is compared by. Each gives (model, naive), one number a row. ---
-
-
-def direction_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """1 where the call of the direction was wrong, else 0; naive: the more frequent direction in training."""
-    up = backtest["realised_up"].to_numpy(dtype=bool)
-    said_up = backtest["probability_up"].to_numpy() > 0.5
-    majority_up = backtest["up_share"].to_numpy() > 0.5
-    return (said_up != up).astype("float64"), (majority_up != up).astype("float64")
-
-
-def brier_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Squared error of the probability; naive: the share of rises in training."""
-    up = backtest["realised_up"].to_numpy(dtype="float64")
-    return (backtest["probability_up"].to_numpy() - up) ** 2, (backtest["up_share"].to_numpy() - up) ** 2
-
-
-def log_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """-ln of the probability given to what happened, probabilities kept within [1e-6, 1 - 1e-6]; naive as for Brier."""
-    up = backtest["realised_up"].to_numpy(dtype=bool)
-
-    def loss(probability: np.ndarray) -> np.ndarray:
-        kept = probability.clip(_PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR)
-        return -np.log(np.where(up, kept, 1 - kept))
-
-    return loss(backtest["probability_up"].to_numpy()), loss(backtest["up_share"].to_numpy())
-
-
-def return_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, str]:
-    """Squared error of the return; naive: zero or the mean in training, whichever did better on these rows, and which.
-
-    Choosing the better one afterwards favours the naive side.
-    """
-    realised = backtest["realised_return"].to_numpy()
-    model = (realised - backtest["expected_return"].to_numpy()) ** 2
-    zero = realised**2
-    mean = (realised - backtest["mean_return"].to_numpy()) ** 2
-    return (model, mean, "mean_return") if mean.mean() < zero.mean() else (model, zero, "zero")
-
-
-# --- Sections of the evaluation ---
-
-
 def _classification(backtest: pd.DataFrame, horizon: int) -> dict[str, Any]:
     up = backtest["realised_up"].to_numpy(dtype=bool)
     probability_up = backtest["probability_up"].to_numpy()
     said_up = probability_up > 0.5
-    wrong, majority_wrong = direction_losses(backtest)
-    brier, brier_naive = brier_losses(backtest)
-    log_loss, log_loss_naive = log_losses(backtest)
+    wrong, majority_wrong = losses.direction_losses(backtest)
+    brier, brier_naive = losses.brier_losses(backtest)
+    log_loss, log_loss_naive = losses.log_losses(backtest)
     confusion = [[int((~up & ~said_up).sum()), int((~up & said_up).sum())]]
     confusion.append([int((up & ~said_up).sum()), int((up & said_up).sum())])
     both = 0 < up.sum() < len(up)
@@ -193,7 +143,7 @@ def _regression(backtest: pd.DataFrame, horizon: int) -> dict[str, Any]:
     realised = backtest["realised_return"].to_numpy()
     squared = (realised - backtest["expected_return"].to_numpy()) ** 2
     squared_mean = (realised - backtest["mean_return"].to_numpy()) ** 2
-    model, naive, naive_name = return_losses(backtest)
+    model, naive, naive_name = losses.return_losses(backtest)
     test = inference.diebold_mariano(model, naive, horizon=horizon)
     return {
         "rmse": _rms(error),
@@ -282,8 +232,8 @@ def _interval(backtest: pd.DataFrame, horizon: int, level: float) -> dict[str, A
 def _by_year(backtest: pd.DataFrame) -> list[dict[str, Any]]:
     years = []
     for year, rows in backtest.groupby(pd.DatetimeIndex(backtest.index).year):
-        wrong, majority_wrong = direction_losses(rows)
-        brier, brier_naive = brier_losses(rows)
+        wrong, majority_wrong = losses.direction_losses(rows)
+        brier, brier_naive = losses.brier_losses(rows)
         years.append(
             {
                 "year": int(str(year)),
@@ -295,88 +245,6 @@ def _by_year(backtest: pd.DataFrame) -> list[dict[str, Any]]:
             }
         )
     return years
-
-
-# --- The verdict ---
-
-
-def judge(backtest: pd.DataFrame, *, horizon: int = 1, suspicious: str | None = None) -> dict[str, Any]:
-    """Is the model better than naive? A claim that is false in at most `LEVEL` of the cases where there is no skill.
-
-    Two claims are tested, each by a one-sided Diebold-Mariano test with small-sample correction:
-    the probabilities beat the share of rises so far (Brier score), and the expected returns beat the better of zero and
-    the mean so far (squared error). Both are proper scores of what the model actually says; accuracy, which throws away
-    how sure the model was, is reported but decides nothing. `beats_naive` is true when either p value, after Holm's
-    correction for having asked twice, is at most `LEVEL`.
-
-    Returns:
-        beats_naive, text (one sentence or two for people), test (level, p_value: the smaller corrected one, and
-        per claim: name, loss, against, statistic, p_value, p_value_holm, better).
-    """
-    brier, brier_naive = brier_losses(backtest)
-    squared, squared_naive, naive_name = return_losses(backtest)
-    direction = inference.diebold_mariano(brier, brier_naive, horizon=horizon)
-    returns = inference.diebold_mariano(squared, squared_naive, horizon=horizon)
-    corrected = inference.holm([direction.p_value, returns.p_value])
-    claims = [
-        {
-            "name": name,
-            "loss": loss,
-            "against": against,
-            "statistic": test.statistic,
-            "p_value": test.p_value,
-            "p_value_holm": p_value,
-            "better": p_value <= LEVEL,
-        }
-        for name, loss, against, test, p_value in (
-            ("direction", "brier", "up_share", direction, corrected[0]),
-            ("return", "squared_error", naive_name, returns, corrected[1]),
-        )
-    ]
-    better = [str(claim["name"]) for claim in claims if claim["better"]]
-    wrong, majority_wrong = direction_losses(backtest)
-    text = (
-        f"Over {len(backtest):,} sessions the model called the direction right {1 - wrong.mean():.1%} of the time "
-        f"(always saying the more frequent direction: {1 - majority_wrong.mean():.1%}); {_conclusion(better)}."
-    )
-    if suspicious:
-        text += f" Too good to be true: {suspicious}."
-    return {
-        "beats_naive": bool(better),
-        "text": text,
-        "test": {
-            "name": "one-sided Diebold-Mariano (Harvey-Leybourne-Newbold), Holm-corrected over two claims",
-            "level": LEVEL,
-            "p_value": min(corrected),
-            "claims": claims,
-        },
-    }
-
-
-def _conclusion(better: list[str]) -> str:
-    match better:
-        case []:
-            return "that is no better than naive"
-        case ["direction"]:
-            return "its probabilities are better than naive by more than luck explains, its expected returns are not"
-        case ["return"]:
-            return "its expected returns are better than naive by more than luck explains, its probabilities are not"
-        case _:
-            return "its probabilities and its expected returns are better than naive by more than luck explains"
-
-
-def suspicion(accuracy: float, r2_oos: float | None) -> str | None:
-    """Why scores are too good for daily prices, or None. Such a result is a leak of the future until proven otherwise.
-
-    Daily direction out of sample is called right 51 to 52 % of the time at best, and the best *monthly* out-of-sample
-    R2 of single stocks is about 0.4 % (Gu, Kelly & Xiu 2020, Review of Financial Studies 33).
-    """
-    found = []
-    if accuracy > SUSPICIOUS_ACCURACY:
-        found.append(f"an accuracy of {accuracy:.1%} is above {SUSPICIOUS_ACCURACY:.0%}")
-    if r2_oos is not None and r2_oos > SUSPICIOUS_R2:
-        found.append(f"an out-of-sample R2 of {r2_oos:.2%} is above {SUSPICIOUS_R2:.0%}")
-    return f"{' and '.join(found)}, a leak of the future until proven otherwise" if found else None
 
 
 _WHY_NONE: dict[str, str] = {

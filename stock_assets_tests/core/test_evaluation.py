@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stock_assets.core import evaluation, inference
+from stock_assets.core import evaluation, inference, losses, verdict
 from stock_assets.core.errors import InsufficientHistoryError, SchemaError
 from stock_assets_tests.core import forecast_frames as frames
 
@@ -98,7 +98,7 @@ def test_the_majority_call_is_the_direction_more_frequent_in_training() -> None:
     backtest = four_sessions()
     backtest["up_share"] = [0.6, 0.6, 0.4, 0.4]
     # Says up, up, down, down as well.
-    assert evaluation.direction_losses(backtest)[1].tolist() == [0.0, 1.0, 1.0, 0.0]
+    assert losses.direction_losses(backtest)[1].tolist() == [0.0, 1.0, 1.0, 0.0]
 
 
 def test_brier_is_the_mean_squared_error_of_the_probability(result: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ def test_log_loss_is_the_mean_surprise(result: dict[str, Any]) -> None:
 
 def test_a_certain_forecast_that_fails_costs_much_but_not_infinitely_much() -> None:
     backtest = frames.backtest_frame(np.array([0.0]), np.array([0.01]))
-    assert evaluation.log_losses(backtest)[0].tolist() == pytest.approx([6 * np.log(10)])
+    assert losses.log_losses(backtest)[0].tolist() == pytest.approx([6 * np.log(10)])
 
 
 def test_roc_auc_counts_pairs_in_the_right_order(result: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ def test_the_better_naive_return_is_the_one_to_beat(result: dict[str, Any]) -> N
     assert result["regression"]["dm_against"] == "mean_return"
     backtest = four_sessions()
     backtest["mean_return"] = -0.01
-    assert evaluation.return_losses(backtest)[2] == "zero"
+    assert losses.return_losses(backtest)[2] == "zero"
 
 
 # --- Strategy ---
@@ -270,7 +270,7 @@ def test_years_add_up_to_the_whole() -> None:
 
 @pytest.mark.parametrize("confidence", [0.003, 0.03, 0.1])
 def test_skill_is_claimed_on_noise_at_most_one_time_in_twenty(confidence: float) -> None:
-    claims = [evaluation.judge(noise(seed, 500, confidence))["beats_naive"] for seed in range(300)]
+    claims = [verdict.judge(noise(seed, 500, confidence))["beats_naive"] for seed in range(300)]
     # 5 % of 300 is 15; a right test exceeds 24 one time in a hundred.
     assert sum(claims) <= 24
 
@@ -292,24 +292,24 @@ def planted(seed: int, n: int = 1500) -> pd.DataFrame:
 
 
 def test_a_planted_signal_is_believed() -> None:
-    assert all(evaluation.judge(planted(seed))["beats_naive"] for seed in range(20))
+    assert all(verdict.judge(planted(seed))["beats_naive"] for seed in range(20))
 
 
 def test_the_verdict_is_a_sentence_for_people() -> None:
     backtest = four_sessions(TIMES)
     backtest["expected_return"] = 0.0
-    verdict = evaluation.judge(backtest)
-    assert verdict["beats_naive"] is False
+    told = verdict.judge(backtest)
+    assert told["beats_naive"] is False
     # A model that is right on two sessions of four, and so is whoever always says "up".
-    assert verdict["text"] == (
+    assert told["text"] == (
         "Over 60 sessions the model called the direction right 50.0% of the time "
         "(always saying the more frequent direction: 50.0%); that is no better than naive."
     )
 
 
 def test_the_verdict_names_the_claims_it_tested() -> None:
-    verdict = evaluate(planted(1))["verdict"]
-    test = verdict["test"]
+    told = evaluate(planted(1))["verdict"]
+    test = told["test"]
     assert [claim["name"] for claim in test["claims"]] == ["direction", "return"]
     assert [claim["p_value_holm"] for claim in test["claims"]] == inference.holm(
         [claim["p_value"] for claim in test["claims"]]
@@ -317,16 +317,16 @@ def test_the_verdict_names_the_claims_it_tested() -> None:
     # Asked twice, so the smaller p value counts double.
     assert test["p_value"] == 2 * min(claim["p_value"] for claim in test["claims"])
     assert test["p_value"] == min(claim["p_value_holm"] for claim in test["claims"])
-    assert "its probabilities and its expected returns are better than naive" in verdict["text"]
+    assert "its probabilities and its expected returns are better than naive" in told["text"]
 
 
 def test_a_verdict_on_one_claim_says_which() -> None:
     backtest = planted(1)
     backtest["expected_return"] = 0.0
-    assert "its probabilities are better than naive by more than luck explains" in evaluation.judge(backtest)["text"]
+    assert "its probabilities are better than naive by more than luck explains" in verdict.judge(backtest)["text"]
     backtest = planted(1)
     backtest["probability_up"] = 0.5
-    assert "its expected returns are better than naive by more than luck" in evaluation.judge(backtest)["text"]
+    assert "its expected returns are better than naive by more than luck" in verdict.judge(backtest)["text"]
 
 
 def test_scores_too_good_to_be_true_are_suspicious() -> None:
@@ -344,7 +344,7 @@ def test_scores_too_good_to_be_true_are_suspicious() -> None:
 def test_suspicion_starts_above_56_percent_or_an_r2_of_1_percent(
     accuracy: float, r2: float | None, found: bool
 ) -> None:
-    assert (evaluation.suspicion(accuracy, r2) is not None) is found
+    assert (verdict.suspicion(accuracy, r2) is not None) is found
 
 
 # --- Never NaN ---

@@ -1,0 +1,47 @@
+"""What a forecast of the backtest cost, row by row, beside a naive one that knew no more. (model, naive) for each loss.
+
+What the losses add up to is for evaluation, whether their difference is more than luck for verdict.
+"""
+
+import numpy as np
+import pandas as pd
+
+# A probability of exactly 0 or 1 that proves wrong would cost infinitely much.
+_PROBABILITY_FLOOR = 1e-6
+
+
+def direction_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """1 where the call of the direction was wrong, else 0; naive: the more frequent direction in training."""
+    up = backtest["realised_up"].to_numpy(dtype=bool)
+    said_up = backtest["probability_up"].to_numpy() > 0.5
+    majority_up = backtest["up_share"].to_numpy() > 0.5
+    return (said_up != up).astype("float64"), (majority_up != up).astype("float64")
+
+
+def brier_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Squared error of the probability; naive: the share of rises in training."""
+    up = backtest["realised_up"].to_numpy(dtype="float64")
+    return (backtest["probability_up"].to_numpy() - up) ** 2, (backtest["up_share"].to_numpy() - up) ** 2
+
+
+def log_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """-ln of the probability given to what happened, probabilities kept within [1e-6, 1 - 1e-6]; naive as for Brier."""
+    up = backtest["realised_up"].to_numpy(dtype=bool)
+
+    def loss(probability: np.ndarray) -> np.ndarray:
+        kept = probability.clip(_PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR)
+        return -np.log(np.where(up, kept, 1 - kept))
+
+    return loss(backtest["probability_up"].to_numpy()), loss(backtest["up_share"].to_numpy())
+
+
+def return_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, str]:
+    """Squared error of the return; naive: zero or the mean in training, whichever did better on these rows, and which.
+
+    Choosing the better one afterwards favours the naive side.
+    """
+    realised = backtest["realised_return"].to_numpy()
+    model = (realised - backtest["expected_return"].to_numpy()) ** 2
+    zero = realised**2
+    mean = (realised - backtest["mean_return"].to_numpy()) ** 2
+    return (model, mean, "mean_return") if mean.mean() < zero.mean() else (model, zero, "zero")
