@@ -173,12 +173,22 @@ def _r2(squared: np.ndarray, naive_squared: np.ndarray) -> float | None:
 
 
 def _strategy(backtest: pd.DataFrame, horizon: int, cost_bps: float) -> dict[str, Any]:
-    traded = backtest.iloc[::horizon]
-    realised = traded["realised_return"]
-    position = (traded["probability_up"] > 0.5).astype("float64")
+    traded = traded_forecasts(backtest, horizon)
+    realised = pd.Series(traded["realised_return"])
+    position = long_or_cash(traded)
     result = _performance(position, realised, cost_bps, horizon)
     result["buy_and_hold"] = _performance(position * 0 + 1, realised, cost_bps, horizon)
     return result
+
+
+def traded_forecasts(backtest: pd.DataFrame, horizon: int) -> pd.DataFrame:
+    """The forecasts a strategy acts on: every `horizon`-th, so that holdings do not overlap."""
+    return backtest.iloc[::horizon]
+
+
+def long_or_cash(traded: pd.DataFrame) -> pd.Series:
+    """Share of capital held on each of the forecasts: 1 while the probability of a rise is above 0.5, else 0."""
+    return pd.Series(traded["probability_up"] > 0.5).astype("float64")
 
 
 def strategy_returns(position: pd.Series, realised: pd.Series, cost_bps: float) -> pd.Series:

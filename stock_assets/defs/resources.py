@@ -1,14 +1,14 @@
 """What assets are given from outside: the price source, the clock, the logs. Built from settings, swapped in tests."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from stock_assets.core.errors import SettingsError
 from stock_assets.settings import Settings
 
 if TYPE_CHECKING:
     from stock_assets.core.modelling import ModelSettings
-    from stock_assets.sources.base import PriceSource
+    from stock_assets.sources.base import PriceHistory, PriceSource
     from stock_assets.sources.yahoo import YahooSource
 
 
@@ -32,9 +32,13 @@ class LazySource:
         self.name = settings.source
         self._settings = settings
 
-    def fetch(self, ticker, session):
+    @cached_property
+    def _source(self) -> "PriceSource":
+        return price_source(self._settings)
+
+    def fetch(self, ticker: str, session: date) -> "PriceHistory":
         """See `sources.base.PriceSource.fetch`."""
-        return price_source(self._settings).fetch(ticker, session)
+        return self._source.fetch(ticker, session)
 
 
 def price_source(settings: Settings) -> "PriceSource":
@@ -44,10 +48,6 @@ def price_source(settings: Settings) -> "PriceSource":
     if settings.source == "csv":
         from stock_assets.sources.csv_files import CsvSource
 
-        if settings.prices_dir is None:
-            raise SettingsError(
-                "source csv needs STOCK_ASSETS_PRICES_DIR: a folder of <TICKER>.csv files; it is not set"
-            )
         return CsvSource(settings.prices_dir)
     from stock_assets.sources.simulated import SimulatedSource
 
@@ -62,7 +62,7 @@ def yahoo(settings: Settings) -> "YahooSource":
 
 
 class DefaultModel:
-    """The model's parameters, made when first used: their module imports scikit-learn."""
+    """The model's parameters, made when first used: their module imports pandas."""
 
     @property
     def value(self) -> "ModelSettings":

@@ -296,13 +296,14 @@ def growth(backtest: pd.DataFrame, *, horizon: int, cost_bps: float) -> pd.DataF
     indexed by the session at whose close the result is known; it starts with 1 on the session of the first forecast.
     Only every `horizon`-th forecast is traded; `cost_bps` is paid on everything bought or sold.
     """
-    traded = backtest.iloc[::horizon]
-    position = (traded["probability_up"] > 0.5).astype("float64")
+    traded = evaluation.traded_forecasts(backtest, horizon)
+    position = evaluation.long_or_cash(traded)
+    realised = pd.Series(traded["realised_return"])
     start = pd.DataFrame({"strategy": 1.0, "buy_and_hold": 1.0}, index=traded.index[:1])
     ways = {"strategy": position, "buy_and_hold": position * 0 + 1}
     after = pd.DataFrame(
         {
-            name: (1 + evaluation.strategy_returns(way, traded["realised_return"], cost_bps)).cumprod().to_numpy()
+            name: (1 + evaluation.strategy_returns(way, realised, cost_bps)).cumprod().to_numpy()
             for name, way in ways.items()
         },
         index=pd.DatetimeIndex(traded["target_session"]),

@@ -8,19 +8,10 @@ import pandas as pd
 import pytest
 
 from stock_assets.core import adjusting, checks, cleaning, schemas, validation
+from stock_assets.sources import base
 
 THEN, NOW = date(2020, 12, 11), date(2024, 3, 8)
 TICKERS = ["AAPL", "JPM", "KO", "MSFT", "NVDA", "STX", "TSLA", "XOM"]
-RAW_NAMES = {
-    "Open": "open",
-    "High": "high",
-    "Low": "low",
-    "Close": "close",
-    "Adj Close": "adj_close",
-    "Volume": "volume",
-    "Dividends": "dividends",
-    "Stock Splits": "stock_splits",
-}
 OHLC = ["open", "high", "low", "close"]
 
 
@@ -28,7 +19,7 @@ def served(folder: Path, ticker: str, as_of: date) -> pd.DataFrame:
     """Bars as Yahoo served them on `as_of`, under the raw column names."""
     table = pd.read_csv(folder / f"as_of_{as_of}" / f"{ticker}.csv", parse_dates=["Date"], index_col="Date")
     table.index = table.index.as_unit("ns").rename("session")
-    return table.rename(columns=RAW_NAMES)[list(RAW_NAMES.values())].astype("float64")
+    return table.rename(columns=base.YAHOO_HEADINGS)[list(base.RAW_COLUMNS)].astype("float64")
 
 
 def disagreement(frame: pd.DataFrame, other: pd.DataFrame) -> float:
