@@ -22,7 +22,7 @@ def as_served_on(bars: pd.DataFrame, session: datetime.date) -> pd.DataFrame:
     with every row the source has, also those after `session`: their splits say how the basis has changed since.
     With P = product of the splits after `session`, each row t up to `session` becomes
 
-        open, high, low, close and dividends:  x P
+        prices, dividends and capital gains:   x P
         volume:                                / P, rounded to whole shares
         adj_close:                             x P x close(last) / adj_close(last)
 
@@ -47,7 +47,7 @@ def as_served_on(bars: pd.DataFrame, session: datetime.date) -> pd.DataFrame:
     anchor = _anchor(served)
     later_splits = _product_of_splits(bars.loc[bars.index > cutoff])
     if later_splits != 1.0:
-        for column in (*PRICES, "adj_close", "dividends"):
+        for column in (*PRICES, "adj_close", "dividends", "capital_gains"):
             served[column] = served[column] * later_splits
         served["volume"] = np.rint(served["volume"] / later_splits)
     if anchor != 1.0:

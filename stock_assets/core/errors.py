@@ -12,6 +12,7 @@ where it helps, what to do next. Whoever catches `StockAssetsError` can print `s
     │   └── SessionNotClosedError  a session whose prices are not final yet
     ├── SourceError
     │   ├── SourceUnavailableError time-out, 429, 5xx, garbage: worth another try
+    │   │   └── ProvisionalPricesError  the session's bar is not there yet, or not final: worth another try, later
     │   ├── NoPricesError          no such ticker, or nothing up to that session: not worth another try
     │   └── MalformedPricesError   an answer that can't be read as prices: not worth another try
     ├── DataError
@@ -23,6 +24,9 @@ where it helps, what to do next. Whoever catches `StockAssetsError` can print `s
         ├── MissingArtefactError   never materialised, or deleted
         └── DamagedArtefactError   not the bytes that were written
 """
+
+import datetime
+from collections.abc import Sequence
 
 
 class StockAssetsError(Exception):
@@ -58,7 +62,18 @@ class SourceError(StockAssetsError):
 
 
 class SourceUnavailableError(SourceError):
-    """A passing fault of the source: the only error that is worth a retry."""
+    """A passing fault of the source: the only kind of error that is worth a retry.
+
+    `retry_after`: seconds that the source asked to be left alone for; None when it did not say.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ProvisionalPricesError(SourceUnavailableError):
+    """The session's own bar is missing, incomplete or still moving, on the evening of that session."""
 
 
 class NoPricesError(SourceError):
@@ -66,7 +81,14 @@ class NoPricesError(SourceError):
 
 
 class MalformedPricesError(SourceError):
-    """The source answered, but not with something that can be read as prices."""
+    """The source answered, but not with something that can be read as prices.
+
+    `payload`: the answer as it came, for a person to look at; None when there is no more than the message.
+    """
+
+    def __init__(self, message: str, *, payload: bytes | None = None) -> None:
+        super().__init__(message)
+        self.payload = payload
 
 
 class DataError(StockAssetsError):
@@ -74,7 +96,15 @@ class DataError(StockAssetsError):
 
 
 class BadPricesError(DataError):
-    """Prices that can't be repaired with certainty."""
+    """Prices that can't be repaired with certainty.
+
+    `sessions`: all those the message is about; `rule`: the rule of cleaning that halted, None when it was none.
+    """
+
+    def __init__(self, message: str, *, sessions: Sequence[datetime.date] = ()) -> None:
+        super().__init__(message)
+        self.sessions = tuple(sessions)
+        self.rule: str | None = None
 
 
 class SchemaError(DataError):

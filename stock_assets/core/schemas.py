@@ -55,6 +55,7 @@ RAW_PRICES = _table(
         "adj_close": _present("The source's own split- and dividend-adjusted close", True),
         "volume": _present("Shares traded, in shares of the snapshot's basis", True),
         "dividends": _present("Cash a share that goes ex on this session, adjusted for splits; 0 when none"),
+        "capital_gains": _present("Capital gains a share that a fund pays out, like dividends; 0 when none"),
         "stock_splits": _present("New shares for one old share from this session on; 0 when none"),
     },
     # A source may send a bar twice; whether that is harmless is for cleaning to say.
@@ -73,7 +74,9 @@ CLEAN_PRICES = _table(
         "low": _number("Low, same basis", _POSITIVE),
         "close": _number("Close, same basis", _POSITIVE),
         "volume": pa.Column("int64", _NOT_NEGATIVE, description="Shares traded, same basis"),
-        "dividend": _number("Cash a share that goes ex on this session, same basis; 0 when none", _NOT_NEGATIVE),
+        "dividend": _number(
+            "Cash a share that goes ex on this session, a fund's capital gains included; 0: none", _NOT_NEGATIVE
+        ),
         "split_ratio": _number("New shares for one old share from this session on; 1 when none", _POSITIVE),
         "adjusted_open": _number("Open times the dividend factor", _POSITIVE),
         "adjusted_high": _number("High times the dividend factor", _POSITIVE),

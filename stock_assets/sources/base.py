@@ -24,9 +24,10 @@ YAHOO_HEADINGS = {
     "Adj Close": "adj_close",
     "Volume": "volume",
     "Dividends": "dividends",
+    "Capital Gains": "capital_gains",
     "Stock Splits": "stock_splits",
 }
-"""Yahoo's name of each raw column, as yfinance gives them and as files have them."""
+"""Yahoo's name of each raw column, as yfinance gives them and as files have them. Capital gains only funds have."""
 
 # The one rule of what a ticker is; here because every source begins with it.
 check_ticker = tickers.check_ticker
@@ -69,11 +70,13 @@ def raw_frame(sessions: Sequence[dt.date] | pd.DatetimeIndex, columns: Mapping[s
     """A frame with the index and columns of `core.schemas.RAW_PRICES`.
 
     `sessions`: dates or naive midnights, n of them; `columns`: n numbers for each of `RAW_COLUMNS`, in any order. They
-    are copied as float64. Neither values nor the order of sessions are judged.
+    are copied as float64. `capital_gains` may be left out: what is no fund has none. Neither values nor the order of
+    sessions are judged.
     """
     # An array in between, as an index would carry its frequency along, which a stored table has not.
     midnights = np.asarray(pd.DatetimeIndex(sessions), dtype=schemas.SESSION_DTYPE)
+    given = {"capital_gains": np.zeros(len(midnights)), **columns}
     return pd.DataFrame(
-        {name: np.array(columns[name], dtype="float64") for name in RAW_COLUMNS},
+        {name: np.array(given[name], dtype="float64") for name in RAW_COLUMNS},
         index=pd.DatetimeIndex(midnights, name="session"),
     )

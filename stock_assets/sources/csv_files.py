@@ -15,7 +15,11 @@ from stock_assets.sources import base
 
 _SESSION = "Date"
 # Absent column or empty cell: nothing happened.
-_EVENTS = {name: column for name, column in base.YAHOO_HEADINGS.items() if column in ("dividends", "stock_splits")}
+_EVENTS = {
+    name: column
+    for name, column in base.YAHOO_HEADINGS.items()
+    if column in ("dividends", "capital_gains", "stock_splits")
+}
 _NUMBERS = {name: column for name, column in base.YAHOO_HEADINGS.items() if name not in _EVENTS}
 _SPLITS = "Stock Splits"
 
@@ -30,8 +34,9 @@ _SHOWN_TICKERS = 10
 class CsvSource:
     """Files `<TICKER>.csv` in `folder`, all in the basis of their last row.
 
-    Columns Date, Open, High, Low, Close, Adj Close, Volume; optional Dividends and Stock Splits (absent: 0); others are
-    ignored. Rows may come in any order. A cell that is empty, `null` or `NaN` is a missing number.
+    Columns Date, Open, High, Low, Close, Adj Close, Volume; optional Dividends, Capital Gains and Stock Splits
+    (absent: 0); others are ignored. Rows may come in any order. A cell that is empty, `null` or `NaN` is a missing
+    number.
 
     Point in time: of the rows after the session asked for, only Date and Stock Splits are read strictly, because the
     re-basing needs them. Anything unreadable in their other cells becomes a missing number.

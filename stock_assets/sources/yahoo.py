@@ -31,6 +31,7 @@ _NOTHING_THERE = frozenset({"Not Found", "Bad Request", "Unprocessable Entity"})
 # What yfinance raises, besides its own kind, over an answer that it did not expect.
 _READING_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 _SHOWN_CHARACTERS = 200
+_ALWAYS_THERE = set(base.YAHOO_HEADINGS) - {"Capital Gains"}
 
 # yfinance keeps one cookie, crumb and session a process, so fetches take turns.
 _turn = threading.Lock()
@@ -57,8 +58,7 @@ class YahooSource:
         """Everything Yahoo has from 1960 through now.
 
         Through now, not through `session`: Yahoo's prices are adjusted for all splits to date, but its list of splits
-        ends with the range asked for. Missing prices are NaN; missing volumes are 0, as yfinance makes them. Capital
-        gains of funds are left out.
+        ends with the range asked for. Missing prices are NaN; missing volumes are 0, as yfinance makes them.
 
         Raises `SourceUnavailableError` (time-out, no connection, 401, 403, 429, 5xx, not JSON), `NoPricesError`
         (unknown or delisted ticker, first bar after `session`), `MalformedPricesError` (JSON, but not of a chart's
@@ -128,13 +128,14 @@ class YahooSource:
             raise problem from failure
         if isinstance(failure, requests.exceptions.RequestException):
             raise errors.SourceUnavailableError(f"{where}: Yahoo broke off: {_told(failure)}") from failure
-        if failure is not None or frame is None or not set(base.YAHOO_HEADINGS) <= set(frame.columns):
+        if failure is not None or frame is None or not set(frame.columns) >= _ALWAYS_THERE:
             came = _told(failure) if frame is None else f"columns {', '.join(frame.columns)}"
             raise errors.MalformedPricesError(f"{where}: Yahoo's answer can't be read as prices: {came}") from failure
 
         # Midnights of the exchange: its dates are the sessions.
         midnights = pd.DatetimeIndex(frame.index).tz_localize(None)
-        bars = base.raw_frame(midnights, {name: frame[column] for column, name in base.YAHOO_HEADINGS.items()})
+        columns = {name: frame[column] for column, name in base.YAHOO_HEADINGS.items() if column in frame}
+        bars = base.raw_frame(midnights, columns)
         if bars.empty:
             raise errors.NoPricesError(f"{where}: Yahoo knows the ticker, but has no bar with a number in it")
         if bars.index[0] > pd.Timestamp(session):

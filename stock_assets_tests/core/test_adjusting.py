@@ -11,13 +11,13 @@ from hypothesis.extra import numpy as hnp
 
 from stock_assets.core import adjusting, schemas
 from stock_assets.core.errors import BadPricesError
+from stock_assets.sources import base
 
-COLUMNS = ["open", "high", "low", "close", "adj_close", "volume", "dividends", "stock_splits"]
+GIVEN = ["open", "high", "low", "close", "adj_close", "volume", "dividends", "stock_splits"]
 
 
 def bars(rows: dict[str, list[float]]) -> pd.DataFrame:
-    index = pd.DatetimeIndex(list(rows), dtype="datetime64[ns]", name="session")
-    return pd.DataFrame(list(rows.values()), index=index, columns=COLUMNS, dtype="float64")
+    return base.raw_frame(pd.DatetimeIndex(list(rows)), dict(zip(GIVEN, zip(*rows.values(), strict=True), strict=True)))
 
 
 # In the shares of 2022-08-26, after a split of 3:1, with a dividend of 0.5 on the 24th and one of 0.3 on the 26th.
@@ -91,7 +91,7 @@ class TestAsServedOn:
     def test_nothing_known_yet(self):
         served = adjusting.as_served_on(AFTER_SPLIT, date(2022, 8, 22))
         assert served.empty
-        assert list(served.columns) == COLUMNS
+        assert list(served.columns) == list(base.RAW_COLUMNS)
 
     @pytest.mark.parametrize("missing", [np.nan, 0.0])
     @pytest.mark.parametrize("column", ["close", "adj_close"])
@@ -126,19 +126,19 @@ class TestAsServedOn:
 
     @given(
         cut=st.integers(1, 9),
-        values=hnp.arrays("float64", (10, 7), elements=st.floats(0.01, 1e6)),
-        noise=hnp.arrays("float64", (10, 7), elements=st.floats(allow_nan=True, allow_infinity=True)),
+        values=hnp.arrays("float64", (10, 8), elements=st.floats(0.01, 1e6)),
+        noise=hnp.arrays("float64", (10, 8), elements=st.floats(allow_nan=True, allow_infinity=True)),
         splits=st.lists(st.sampled_from([0.0, 2.0, 1.323, 1.281, 0.1, 7.0]), min_size=10, max_size=10),
         seed=st.randoms(use_true_random=False),
     )
     def test_only_splits_are_read_from_later_rows(self, cut, values, noise, splits, seed):
         index = pd.bdate_range("2022-08-01", periods=10, name="session").as_unit("ns")
-        given_bars = pd.DataFrame(np.column_stack([values, splits]), index=index, columns=COLUMNS)
+        given_bars = pd.DataFrame(np.column_stack([values, splits]), index=index, columns=list(base.RAW_COLUMNS))
         session = index[cut - 1].date()
         expected = adjusting.as_served_on(given_bars, session)
 
         scrambled = given_bars.copy()
-        scrambled.iloc[cut:, :7] = noise[cut:]
+        scrambled.iloc[cut:, :8] = noise[cut:]
         order = list(range(cut, 10))
         seed.shuffle(order)
         scrambled = scrambled.iloc[[*range(cut), *order]]

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from stock_assets.core import cleaning, schemas, sessions
 from stock_assets.core.errors import BadPricesError, SchemaError
+from stock_assets.sources import base
 
-COLUMNS = ["open", "high", "low", "close", "adj_close", "volume", "dividends", "stock_splits"]
+GIVEN = ["open", "high", "low", "close", "adj_close", "volume", "dividends", "stock_splits"]
 AS_OF = date(2024, 3, 8)
 NAN = float("nan")
 
 
 def raw_bars(rows: dict[str, list[float]]) -> pd.DataFrame:
-    index = pd.DatetimeIndex(list(rows), dtype="datetime64[ns]", name="session")
-    return pd.DataFrame(list(rows.values()), index=index, columns=COLUMNS, dtype="float64")
+    return base.raw_frame(pd.DatetimeIndex(list(rows)), dict(zip(GIVEN, zip(*rows.values(), strict=True), strict=True)))
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ class TestForm:
             clean(raw.assign(volume=["1", "2", "3", "4", "5"]))
 
     def test_adjusted_close_of_the_source_is_not_needed(self, raw):
-        pd.testing.assert_frame_equal(clean(raw.drop(columns="adj_close")), clean(raw), check_exact=True)
+        pd.testing.assert_frame_equal(clean(raw.assign(adj_close=NAN)), clean(raw), check_exact=True)
 
     def test_whole_numbers_are_numbers(self, raw):
         pd.testing.assert_frame_equal(clean(raw.astype({"volume": "int64"})), clean(raw), check_exact=True)
@@ -197,7 +197,8 @@ class TestIncompleteBars:
     @pytest.mark.parametrize(("missing", "halts"), [(2, False), (3, True)])
     def test_one_in_a_hundred_is_allowed(self, missing, halts):
         index = sessions.sessions_between(date(2023, 1, 3), date(2024, 2, 1))[:250]
-        raw = pd.DataFrame(9.0, index=index, columns=COLUMNS).assign(dividends=0.0, stock_splits=0.0)
+        raw = base.raw_frame(index, dict.fromkeys(base.RAW_COLUMNS, np.full(len(index), 9.0)))
+        raw[["dividends", "capital_gains", "stock_splits"]] = 0.0
         raw.iloc[[10, 100, 200][:missing], :5] = NAN
         if halts:
             with pytest.raises(BadPricesError, match=r"3 bars .* of 250 bars.*expected at most 2"):
@@ -316,7 +317,9 @@ def test_several_repairs_of_one_row_are_listed_in_order(raw):
 def test_cleaning_twice_changes_nothing_more(raw):
     raw.loc["2024-03-05", "high"] = 9.9999
     once = clean(raw)
-    again = clean(once.rename(columns={"dividend": "dividends"}).assign(stock_splits=0.0))
+    again = clean(
+        once.rename(columns={"dividend": "dividends"}).assign(adj_close=NAN, capital_gains=0.0, stock_splits=0.0)
+    )
     pd.testing.assert_frame_equal(again.drop(columns="repairs"), once.drop(columns="repairs"), check_exact=True)
     assert (again["repairs"] == "").all()
 

@@ -19,7 +19,7 @@ def served(folder: Path, ticker: str, as_of: date) -> pd.DataFrame:
     """Bars as Yahoo served them on `as_of`, under the raw column names."""
     table = pd.read_csv(folder / f"as_of_{as_of}" / f"{ticker}.csv", parse_dates=["Date"], index_col="Date")
     table.index = table.index.as_unit("ns").rename("session")
-    return table.rename(columns=base.YAHOO_HEADINGS)[list(base.RAW_COLUMNS)].astype("float64")
+    return base.raw_frame(table.index, table.rename(columns=base.YAHOO_HEADINGS).to_dict("series"))
 
 
 def disagreement(frame: pd.DataFrame, other: pd.DataFrame) -> float:
@@ -108,7 +108,7 @@ def test_no_later_value_reaches_a_clean_table(real_prices_dir):
     noise = np.random.default_rng(7)
     after = later.index > pd.Timestamp(session)
     scrambled = later.copy()
-    scrambled.loc[after, scrambled.columns[:-1]] = noise.normal(size=(after.sum(), 7)) * 1e6
+    scrambled.loc[after, scrambled.columns[:-1]] = noise.normal(size=(after.sum(), 8)) * 1e6
     order = np.concatenate([np.flatnonzero(~after), noise.permutation(np.flatnonzero(after))])
     snapshot = adjusting.as_served_on(scrambled.iloc[order], session)
     table = cleaning.clean_prices(snapshot, ticker="TSLA", as_of=session)

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from stock_assets.core import checks, cleaning, validation
+from stock_assets.sources import base
 
-COLUMNS = ["open", "high", "low", "close", "adj_close", "volume", "dividends", "stock_splits"]
+GIVEN = ["open", "high", "low", "close", "adj_close", "volume", "dividends", "stock_splits"]
 AS_OF = date(2024, 3, 8)
 
 
@@ -23,7 +24,7 @@ def raw() -> pd.DataFrame:
         [9.0, 9.9, 9.0, 9.9, 9.9, 0.0, 0.0, 0.0],
         [10.0, 10.5, 9.5, 9.9, 9.9, 500.0, 0.0, 0.0],
     ]
-    return pd.DataFrame(rows, index=index, columns=COLUMNS, dtype="float64")
+    return base.raw_frame(index, dict(zip(GIVEN, zip(*rows, strict=True), strict=True)))
 
 
 @pytest.fixture
