@@ -10,7 +10,7 @@ from typing import Protocol
 import dagster as dg
 import sqlalchemy.exc
 
-from stock_assets.commands import failures, home
+from stock_assets.commands import dead_runs, failures, home
 from stock_assets.core import sessions
 from stock_assets.core.errors import DamagedArtefactError, MissingArtefactError, SettingsError, StockAssetsError
 from stock_assets.definitions import build_defs
@@ -131,7 +131,9 @@ class Runner:
 
     @cached_property
     def _instance(self) -> dg.DagsterInstance:
-        return home.instance(self._settings.dagster_home)
+        instance = home.instance(self._settings.dagster_home)
+        dead_runs.bury(instance, self._settings.dagster_home)
+        return instance
 
     @cached_property
     def _job(self) -> dg.JobDefinition:
@@ -158,14 +160,15 @@ class Runner:
 
         try:
             self._instance.add_event_listener(run_id, tell)
-            result = self._job.execute_in_process(
-                partition_key=partitions.key(ticker, session),
-                instance=self._instance,
-                run_id=run_id,
-                run_config=_QUIET,
-                raise_on_error=False,
-            )
-        except sqlalchemy.exc.SQLAlchemyError as error:
+            with dead_runs.alive(self._settings.dagster_home, run_id):
+                result = self._job.execute_in_process(
+                    partition_key=partitions.key(ticker, session),
+                    instance=self._instance,
+                    run_id=run_id,
+                    run_config=_QUIET,
+                    raise_on_error=False,
+                )
+        except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
             raise home.unusable(self._settings.dagster_home, error) from error
         if not result.success:
             raise RunFailedError(failures.why(result, ticker, session))

@@ -72,7 +72,7 @@ def working(context: dg.AssetExecutionContext) -> Iterator[Work]:
             yield Work(ticker, session, log)
         except SourceUnavailableError as error:
             log.warning("%s", error, exc_info=True)
-            raise retries.fetch_again(context.resources.retry_delay, context.retry_number) from error
+            raise retries.fetch_again(error, context.resources.retry_delay, context.retry_number) from error
         except StockAssetsError as error:
             log.error("%s", error, exc_info=True)
             # Functions that are told neither ticker nor session leave them to us.

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from stock_assets.core import checks
-from stock_assets.core.errors import SettingsError
+from stock_assets.core.errors import SettingsError, SourceUnavailableError
 from stock_assets.definitions import build_defs
 from stock_assets.defs import assets, partitions, retries
 from stock_assets.settings import Settings
@@ -163,7 +163,22 @@ def test_no_wait_when_there_is_none_to_begin_with():
 
 
 def test_the_fetch_gives_up_after_three_retries():
-    assert retries.fetch_again(0.0, 0).max_retries == 3
+    assert retries.fetch_again(SourceUnavailableError("busy"), 0.0, 0).max_retries == 3
+
+
+def test_the_source_is_left_alone_for_as_long_as_it_asked():
+    asked = SourceUnavailableError("busy", retry_after=90.0)
+    assert retries.fetch_again(asked, 5.0, 0).seconds_to_wait == 90.0
+    briefly = SourceUnavailableError("busy", retry_after=1.0)
+    assert 15.0 <= retries.fetch_again(briefly, 5.0, 2).seconds_to_wait <= 25.0
+
+
+def test_a_source_that_asks_for_an_hour_is_not_waited_for():
+    given_up = retries.fetch_again(SourceUnavailableError("TSLA 2024-03-08: busy", retry_after=3600.0), 5.0, 0)
+    assert isinstance(given_up, dg.Failure)
+    assert not given_up.allow_retries
+    told = "TSLA 2024-03-08: busy; it asks to be left alone for 3600 s, and 300 s is the longest wait"
+    assert given_up.description == told
 
 
 def test_loading_imports_nothing_heavy_warns_of_nothing_and_needs_no_network(tmp_path):

@@ -10,6 +10,8 @@ from stock_assets.defs import describe, logs
     kinds={"pandas", "parquet"},
     io_manager_key="tables",
     required_resource_keys={"prices", "clock", "log_dir", "retry_delay"},
+    # At most so many steps at once, of all runs on this instance, as its dagster.yaml says.
+    pool="price_source",
     code_version="1",
 )
 def raw_prices(context: dg.AssetExecutionContext):
