@@ -1,5 +1,10 @@
 """Which predicates of `validation` are asked of which table, and whether a failure stops the graph.
 
+- **Raw prices**: a check blocks only where cleaning could never make the snapshot usable. Anything else warns: cleaning
+  repairs it and flags the row, or halts with the details.
+- **Clean prices**: what must hold blocks; what is only suspicious warns.
+- **Features**: a check blocks where a model would learn, or forecast, from something wrong.
+
 No pandas here: Dagster's checks are declared from these lists when definitions load.
 """
 
@@ -7,44 +12,158 @@ from typing import NamedTuple
 
 
 class Check(NamedTuple):
-    """A predicate of `validation` by name, what it says for people, and whether failing stops what is downstream."""
+    """A predicate of `validation` by name, what it says for people, and whether failing stops what is downstream.
+
+    `why`: the reason why it stops the graph, or only warns.
+    """
 
     name: str
     description: str
     blocking: bool
+    why: str = ""
 
 
+_LAST = "The last bar is that of the partition's session, with all its prices."
 _POSITIVE = "Every price is above zero."
 _HIGH_LOW = "High is not below low."
 _WITHIN = "Open and close lie between low and high."
-_LAST = "The last bar is that of the partition's session, with all its prices."
-_COMPLETE = "No session of the exchange is missing between the first bar and the last."
+_COMPLETE = "No session of the exchange is missing between the first row and the last."
+_CLEANING_DECIDES = "Cleaning repairs what it can with certainty, and halts on the rest."
 
 RAW = (
-    Check("has_raw_schema", "Columns, types and index are those of raw prices.", blocking=True),
-    # A bar sent twice is not out of order: cleaning drops it, or halts when the two differ.
     Check(
-        "sessions_never_decrease", "Bars are in order, and none is later than the partition's session.", blocking=True
+        "has_raw_schema",
+        "Columns, types and index are those of raw prices.",
+        blocking=True,
+        why="Cleaning can't read anything else.",
     ),
-    Check("last_session_is_present", _LAST, blocking=True),
+    Check(
+        "sessions_never_decrease",
+        "Bars are in order, and none is later than the partition's session.",
+        blocking=True,
+        why="A later bar is look-ahead, and bars that are mixed up may be in the wrong place. A bar may come twice.",
+    ),
+    Check(
+        "last_session_is_present",
+        _LAST,
+        blocking=True,
+        why="A forecast would start from an older close, and no cleaning can make up a bar.",
+    ),
     Check("prices_are_positive", _POSITIVE, blocking=True),
-    Check("high_is_at_least_low", _HIGH_LOW, blocking=True),
-    # Cleaning repairs what is within rounding, or on the provisional last bar, and halts on the rest.
-    Check("open_and_close_lie_between_low_and_high", _WITHIN, blocking=False),
-    Check("sessions_are_complete", _COMPLETE, blocking=False),
+    Check("high_is_at_least_low", _HIGH_LOW, blocking=False, why=_CLEANING_DECIDES),
+    Check("open_and_close_lie_between_low_and_high", _WITHIN, blocking=False, why=_CLEANING_DECIDES),
+    Check(
+        "sessions_are_complete",
+        _COMPLETE,
+        blocking=False,
+        why="Sources do lose single bars; the return after one spans the gap, so nothing is wrong, only less exact.",
+    ),
+)
+
+# Asked of raw prices and the ticker's most recent earlier snapshot together.
+RAW_BESIDE_EARLIER = (
+    Check(
+        "history_is_unrevised",
+        "The source says the same of the past as on the session before.",
+        blocking=False,
+        why="Most revisions are corrections; whether this one is can only a person say.",
+    ),
 )
 
 CLEAN = (
-    Check("has_clean_schema", "Columns, types, ranges and index are those of clean prices.", blocking=True),
-    Check("sessions_increase", "One row a session, in order, none later than the partition's session.", blocking=True),
-    Check("last_session_is_present", _LAST, blocking=True),
-    Check("prices_are_positive", _POSITIVE, blocking=True),
-    Check("high_is_at_least_low", _HIGH_LOW, blocking=True),
-    Check("open_and_close_lie_between_low_and_high", _WITHIN, blocking=True),
-    Check("sessions_are_complete", _COMPLETE, blocking=False),
+    Check(
+        "has_clean_schema",
+        "Columns, types, ranges and index are those of clean prices.",
+        blocking=True,
+        why="Everything downstream relies on them.",
+    ),
+    Check(
+        "sessions_increase",
+        "One row a session, in order, none later than the partition's session.",
+        blocking=True,
+        why="Returns and windows are made from row to row, and a later row is look-ahead.",
+    ),
+    Check(
+        "last_session_is_present",
+        _LAST,
+        blocking=True,
+        why="A forecast would start from an older close.",
+    ),
+    Check("prices_are_positive", _POSITIVE, blocking=True, why="No return can be made of another price."),
+    Check("high_is_at_least_low", _HIGH_LOW, blocking=True, why="No market makes such a bar."),
+    Check("open_and_close_lie_between_low_and_high", _WITHIN, blocking=True, why="No market makes such a bar."),
+    Check(
+        "sessions_are_complete",
+        _COMPLETE,
+        blocking=False,
+        why="A return that spans a gap is true; but a person should know of the gap.",
+    ),
+    Check(
+        "no_bar_is_repaired",
+        "No row is flagged with a repair.",
+        blocking=False,
+        why="A repaired row is right; but a person should know of every repair.",
+    ),
 )
 
 # Asked of clean and raw prices together.
 CLEAN_BESIDE_RAW = (
-    Check("adjusted_close_agrees_with_source", "Our adjusted close agrees with the source's own.", blocking=False),
+    Check(
+        "adjusted_close_agrees_with_source",
+        "Our adjusted close agrees with the source's own.",
+        blocking=False,
+        why="It is the source that disagrees with itself: its dividends are not those in its adjusted close.",
+    ),
+)
+
+# The order of rows is part of the schema, so it is not asked of them again.
+FEATURES = (
+    Check(
+        "has_features_schema",
+        "Columns, types, ranges and index are those of the features.",
+        blocking=True,
+        why="A model finds its columns by name and its rows by order.",
+    ),
+    Check(
+        "last_session_has_features",
+        "The last row is that of the partition's session.",
+        blocking=True,
+        why="The forecast is made from the last row: it would be that of another session.",
+    ),
+    Check(
+        "features_are_finite",
+        "Every feature of every row is a number.",
+        blocking=True,
+        why="A forest can't learn from an infinity, and must not learn from a gap that was filled.",
+    ),
+    Check(
+        "no_target_lies_ahead",
+        "No row knows a target of its own session or of one that has not been.",
+        blocking=True,
+        why="That is look-ahead: every score would be too good to be true.",
+    ),
+    Check(
+        "targets_are_what_followed",
+        "The target of each row is the return of the rows that followed.",
+        blocking=True,
+        why="A model would learn to forecast something that never happened.",
+    ),
+    Check(
+        "sessions_are_complete",
+        _COMPLETE,
+        blocking=False,
+        why="Sessions after which the price stood still are left out, which is right; but a person should know.",
+    ),
+    Check(
+        "features_vary",
+        "No feature is the same on every row of the last year.",
+        blocking=False,
+        why="A feature that stands still teaches nothing and harms nothing; but what it is made of may be wrong.",
+    ),
+    Check(
+        "last_row_is_plausible",
+        "No feature of the last row is far beyond everything it was before.",
+        blocking=False,
+        why="Records are set in crashes too, and those are what a forecast is wanted for.",
+    ),
 )

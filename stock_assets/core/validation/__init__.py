@@ -1,4 +1,4 @@
-"""Questions asked of finished price tables, each answered with what was observed beside what was expected.
+"""Questions asked of finished tables, each answered with what was observed beside what was expected.
 
 Predicates only: they change nothing and raise nothing about the data. Which are asked of which table, and which of them
 stop the graph, is in checks. Repairs, and what stops a table from being made at all, live in cleaning; the form of
@@ -11,27 +11,47 @@ from stock_assets.core.validation.bars import (
     prices_are_positive,
 )
 from stock_assets.core.validation.events import adjusted_close_agrees_with_source
+from stock_assets.core.validation.features import (
+    features_are_finite,
+    features_vary,
+    last_row_is_plausible,
+    last_session_has_features,
+    no_target_lies_ahead,
+    targets_are_what_followed,
+)
 from stock_assets.core.validation.finding import Finding, Predicate
 from stock_assets.core.validation.form import (
     has_clean_schema,
+    has_features_schema,
     has_raw_schema,
     last_session_is_present,
+    no_bar_is_repaired,
     sessions_are_complete,
     sessions_increase,
     sessions_never_decrease,
 )
+from stock_assets.core.validation.history import history_is_unrevised
 
 __all__ = [
     "Finding",
     "Predicate",
     "adjusted_close_agrees_with_source",
+    "features_are_finite",
+    "features_vary",
     "has_clean_schema",
+    "has_features_schema",
     "has_raw_schema",
     "high_is_at_least_low",
+    "history_is_unrevised",
+    "last_row_is_plausible",
+    "last_session_has_features",
     "last_session_is_present",
+    "no_bar_is_repaired",
+    "no_target_lies_ahead",
     "open_and_close_lie_between_low_and_high",
     "prices_are_positive",
     "sessions_are_complete",
     "sessions_increase",
     "sessions_never_decrease",
+    "targets_are_what_followed",
 ]

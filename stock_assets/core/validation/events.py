@@ -39,4 +39,4 @@ def adjusted_close_agrees_with_source(
     largest = float(difference.max())
     beyond = both.assign(relative_difference=difference).loc[difference > threshold]
     worst = beyond.sort_values("relative_difference", ascending=False, kind="stable").head(finding.MAX_OFFENDING)
-    return finding.Finding(largest <= threshold, largest, expected, worst)
+    return finding.Finding(largest <= threshold, largest, expected, worst, threshold=threshold)

@@ -14,13 +14,17 @@ MAX_OFFENDING = 20
 class Finding:
     """The answer of a predicate.
 
-    `observed` is a count or a measure, or a text where neither says it; `offending` holds at most 20 rows.
+    `observed` is a count or a measure, or a text where neither says it; `offending` holds at most 20 rows. `threshold`
+    is the number that `observed` is held against where there is one, so that both can be plotted; `note` says what
+    lies behind a failure, where that can be told.
     """
 
     passed: bool
     observed: int | float | str
     expected: str
     offending: pd.DataFrame
+    threshold: float | None = None
+    note: str = ""
 
 
 Predicate = Callable[..., Finding]
@@ -28,8 +32,9 @@ Predicate = Callable[..., Finding]
 
 
 def none_of(frame: pd.DataFrame, rows: ArrayLike, expected: str) -> Finding:
+    """A finding that passes when none of `rows` (bool, one a row) is set; observed: how many are."""
     mask = np.asarray(rows, dtype=bool)
-    return Finding(not mask.any(), int(mask.sum()), expected, frame.loc[mask].head(MAX_OFFENDING))
+    return Finding(not mask.any(), int(mask.sum()), expected, frame.loc[mask].head(MAX_OFFENDING), threshold=0)
 
 
 def unreadable(frame: pd.DataFrame, columns: Sequence[str] = ()) -> Finding | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from stock_assets.core import schemas, sessions
+from stock_assets.core import features, schemas, sessions
 from stock_assets.core.adjusting import PRICES
 from stock_assets.core.errors import SchemaError
 from stock_assets.core.validation import finding
@@ -22,6 +22,11 @@ def has_raw_schema(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) ->
 def has_clean_schema(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
     """Columns, types, ranges and index are those of clean prices. Observed: what is not, or `as expected`."""
     return _has_schema(frame, schemas.CLEAN_PRICES, ticker, as_of)
+
+
+def has_features_schema(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
+    """Columns, types, ranges and index are those of the features. Observed: what is not, or `as expected`."""
+    return _has_schema(frame, features.SCHEMA, ticker, as_of)
 
 
 def _has_schema(frame: pd.DataFrame, schema: pa.DataFrameSchema, ticker: str, as_of: datetime.date) -> finding.Finding:
@@ -85,4 +90,19 @@ def sessions_are_complete(frame: pd.DataFrame, *, ticker: str, as_of: datetime.d
     absent = known[~known.isin(present)]
     before = present[np.maximum(present.searchsorted(absent) - 1, 0)]
     offending = pd.DataFrame({"row_before": before}, index=absent).head(finding.MAX_OFFENDING)
-    return finding.Finding(len(absent) == 0, len(absent), expected, offending)
+    return finding.Finding(len(absent) == 0, len(absent), expected, offending, threshold=0)
+
+
+def no_bar_is_repaired(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
+    """No row of clean prices is flagged with a repair. Observed: how many are.
+
+    Offending: the latest of those, with the names of their repairs and all else that the row says of itself.
+    """
+    if unreadable := finding.unreadable(frame):
+        return unreadable
+    if "repairs" not in frame.columns:
+        return finding.Finding(False, "no column repairs", "0 rows with a repair", frame.iloc[:0])
+    repaired = frame.loc[(frame["repairs"] != "").to_numpy(), ["repairs", *PRICES, "volume", "dividend"]]
+    return finding.Finding(
+        repaired.empty, len(repaired), "0 rows with a repair", repaired.tail(finding.MAX_OFFENDING), threshold=0
+    )
