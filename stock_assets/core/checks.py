@@ -49,7 +49,7 @@ RAW = (
         blocking=True,
         why="A forecast would start from an older close, and no cleaning can make up a bar.",
     ),
-    Check("prices_are_positive", _POSITIVE, blocking=True),
+    Check("prices_are_positive", _POSITIVE, blocking=False, why=_CLEANING_DECIDES),
     Check("high_is_at_least_low", _HIGH_LOW, blocking=False, why=_CLEANING_DECIDES),
     Check("open_and_close_lie_between_low_and_high", _WITHIN, blocking=False, why=_CLEANING_DECIDES),
     Check(
@@ -97,6 +97,24 @@ CLEAN = (
         _COMPLETE,
         blocking=False,
         why="A return that spans a gap is true; but a person should know of the gap.",
+    ),
+    Check(
+        "volume_is_seldom_zero",
+        "Bars without volume are rare in the last year.",
+        blocking=False,
+        why="Sources write 0 where they do not know, and thin stocks have such sessions; prices hold all the same.",
+    ),
+    Check(
+        "prices_are_not_stale",
+        "Bars do not repeat the bar before, nor the same close for long.",
+        blocking=False,
+        why="A halted stock looks like a source that carries an old price on; only a person can tell.",
+    ),
+    Check(
+        "prices_do_not_spike",
+        "No price leaves its neighbours far behind and is back at once.",
+        blocking=False,
+        why="Most such prices are wrong ticks, but flash crashes were real.",
     ),
     Check(
         "no_bar_is_repaired",

@@ -2,7 +2,7 @@
 
 A rule takes and returns a frame. What it can repair with certainty it repairs, and flags in `repairs`; what it can't,
 halts with a `BadPricesError` that names ticker, snapshot, sessions and values. No rule invents a price or a session.
-The rules lie in bars, splits and distributions, by subject; what they share in rule. The formulas of the
+The rules lie in bars, units, splits and distributions, by subject; what they share in rule. The formulas of the
 adjustment live in adjusting; questions asked of finished tables, suspicions among them, live in validation.
 """
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from stock_assets.core import adjusting, schemas
 from stock_assets.core.adjusting import PRICES
-from stock_assets.core.cleaning import bars, distributions, splits
+from stock_assets.core.cleaning import bars, distributions, splits, units
 from stock_assets.core.cleaning.rule import INPUTS, Rule, Snapshot
 from stock_assets.core.errors import BadPricesError, SchemaError
 
@@ -22,6 +22,8 @@ RULES: tuple[Rule, ...] = (
     bars.on_sessions,
     bars.with_complete_bars,
     bars.with_positive_prices,
+    bars.with_known_volume,
+    units.in_one_unit,
     bars.with_close_between_low_and_high,
     bars.with_whole_volume,
     distributions.with_plausible_events,

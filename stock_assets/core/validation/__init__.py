@@ -8,7 +8,10 @@ the tables in schemas.
 from stock_assets.core.validation.bars import (
     high_is_at_least_low,
     open_and_close_lie_between_low_and_high,
+    prices_are_not_stale,
     prices_are_positive,
+    prices_do_not_spike,
+    volume_is_seldom_zero,
 )
 from stock_assets.core.validation.events import adjusted_close_agrees_with_source
 from stock_assets.core.validation.features import (
@@ -49,9 +52,12 @@ __all__ = [
     "no_bar_is_repaired",
     "no_target_lies_ahead",
     "open_and_close_lie_between_low_and_high",
+    "prices_are_not_stale",
     "prices_are_positive",
+    "prices_do_not_spike",
     "sessions_are_complete",
     "sessions_increase",
     "sessions_never_decrease",
     "targets_are_what_followed",
+    "volume_is_seldom_zero",
 ]
