@@ -2,7 +2,7 @@
 
     python -m benchmarks.bare_pipeline TICKER DATE DATA_DIR [--prices DIR]
 
-It writes the artefacts that `stock-assets run` writes, to the byte; `run_overhead` verifies that. Prices are checked as
+It writes the artefacts that `stock-assets run` writes, to the byte; `run_overhead` verifies that. Tables are checked as
 in the graph, and what is computed is handed on in memory. What is left out is what Dagster is there for: retries, logs,
 metadata, a history of runs, a UI.
 """
@@ -35,7 +35,7 @@ from stock_assets.reporting import html
 from stock_assets.sources.base import PriceSource
 from stock_assets.sources.csv_files import CsvSource
 from stock_assets.sources.simulated import SimulatedSource
-from stock_assets.storage import formats, models
+from stock_assets.storage import formats, models, snapshots
 from stock_assets.storage.artefacts import ArtefactStore
 
 
@@ -62,6 +62,7 @@ class Work:
 def raw_prices(work: Work) -> pd.DataFrame:
     snapshot = adjusting.as_served_on(work.prices.fetch(work.ticker, work.session).bars, work.session)
     schemas.validate(snapshot, schemas.RAW_PRICES, **work.about)
+    snapshot.attrs["source"] = work.prices.name
     return snapshot
 
 
@@ -167,11 +168,16 @@ def run(work: Work, store: ArtefactStore) -> dict[str, float]:
         seconds[asset] = made - started
         if asset == "raw_prices":
             check(work, checks.RAW, values["raw_prices"])
+            earlier = snapshots.Snapshot(store, work.ticker, work.session).earlier_table("raw_prices")
+            check(work, checks.RAW_BESIDE_EARLIER, values["raw_prices"], earlier)
             seconds["raw_prices_checks"] = time.perf_counter() - made
         if asset == "clean_prices":
             check(work, checks.CLEAN, values["clean_prices"])
             check(work, checks.CLEAN_BESIDE_RAW, values["clean_prices"], values["raw_prices"])
             seconds["clean_prices_checks"] = time.perf_counter() - made
+        if asset == "features":
+            check(work, checks.FEATURES, values["features"])
+            seconds["features_checks"] = time.perf_counter() - made
     return seconds
 
 

@@ -13,8 +13,8 @@ from stock_assets.storage.artefacts import ArtefactStore
 def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definitions:
     """Definitions for `settings` (default: those of the environment).
 
-    `overrides` replace resources by name: `prices`, `clock`, `model_settings`, `retry_delay`, `log_dir`, or an IO
-    manager (`tables`, `documents`, `models`, `reports`). Raises `SettingsError` for a bad setting or watchlist.
+    `overrides` replace resources by name: `prices`, `clock`, `model_settings`, `retry_delay`, `log_dir`, `store`, or
+    an IO manager (`tables`, `documents`, `models`, `reports`). Raises `SettingsError` for a bad setting or watchlist.
     """
     settings = settings or Settings.from_environment()
     grid = partitions.grid(watchlist.read(settings.watchlist).tickers, settings.first_session)
@@ -25,6 +25,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         "model_settings": resources.DefaultModel(),
         "retry_delay": settings.retry_delay,
         "log_dir": settings.log_dir,
+        "store": store,
         "tables": io_managers.TableIOManager(store, settings.log_dir),
         "documents": io_managers.JsonIOManager(store, settings.log_dir),
         "models": io_managers.ModelIOManager(store, settings.log_dir),

@@ -185,3 +185,10 @@ FEATURES = (
         why="Records are set in crashes too, and those are what a forecast is wanted for.",
     ),
 )
+
+ASKED: dict[str, tuple[Check, ...]] = {
+    "raw_prices": (*RAW, *RAW_BESIDE_EARLIER),
+    "clean_prices": (*CLEAN, *CLEAN_BESIDE_RAW),
+    "features": FEATURES,
+}
+"""All checks of each asset that has any."""

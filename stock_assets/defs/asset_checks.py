@@ -1,4 +1,4 @@
-"""Checks on stored prices, as Dagster sees them. Which they are is in core.checks, what they ask in core.validation.
+"""Checks on stored tables, as Dagster sees them. Which they are is in core.checks, what they ask in core.validation.
 
 The checks of one asset are one step: its table is read once, not once a check.
 """
@@ -11,6 +11,7 @@ import dagster as dg
 
 from stock_assets.core import checks
 from stock_assets.defs import describe, logs, partitions
+from stock_assets.storage import snapshots
 
 if TYPE_CHECKING:
     from stock_assets.core.validation import Finding
@@ -29,15 +30,19 @@ def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
 
     @dg.multi_asset_check(
         name=f"raw_prices{STEP_SUFFIX}",
-        specs=_specs("raw_prices", checks.RAW, grid),
-        required_resource_keys={"log_dir"},
+        specs=_specs("raw_prices", grid),
+        required_resource_keys={"log_dir", "store"},
     )
     def raw_prices_checks(context: dg.AssetCheckExecutionContext, raw_prices) -> Iterator[dg.AssetCheckResult]:
-        yield from _results(context, "raw_prices", _ask(context, checks.RAW, raw_prices))
+        snapshot = snapshots.Snapshot(context.resources.store, *partitions.split(context.partition_key))
+        asked = _ask(context, checks.RAW, raw_prices)
+        # By hand and not as an input: Dagster is not to know of a dependency on another partition.
+        beside = _ask(context, checks.RAW_BESIDE_EARLIER, raw_prices, snapshot.earlier_table("raw_prices"))
+        yield from _results(context, "raw_prices", [*asked, *beside])
 
     @dg.multi_asset_check(
         name=f"clean_prices{STEP_SUFFIX}",
-        specs=_specs("clean_prices", [*checks.CLEAN, *checks.CLEAN_BESIDE_RAW], grid, additional_deps=["raw_prices"]),
+        specs=_specs("clean_prices", grid, additional_deps=["raw_prices"]),
         ins={"raw_prices": dg.AssetIn("raw_prices")},
         required_resource_keys={"log_dir"},
     )
@@ -48,22 +53,28 @@ def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
         beside = _ask(context, checks.CLEAN_BESIDE_RAW, clean_prices, raw_prices)
         yield from _results(context, "clean_prices", [*asked, *beside])
 
-    return [raw_prices_checks, clean_prices_checks]
+    @dg.multi_asset_check(
+        name=f"features{STEP_SUFFIX}",
+        specs=_specs("features", grid),
+        required_resource_keys={"log_dir"},
+    )
+    def features_checks(context: dg.AssetCheckExecutionContext, features) -> Iterator[dg.AssetCheckResult]:
+        yield from _results(context, "features", _ask(context, checks.FEATURES, features))
+
+    return [raw_prices_checks, clean_prices_checks, features_checks]
 
 
-def _specs(
-    asset: str, asked: Sequence[checks.Check], grid: dg.PartitionsDefinition, **more: Any
-) -> list[dg.AssetCheckSpec]:
+def _specs(asset: str, grid: dg.PartitionsDefinition, **more: Any) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(
             check.name,
             asset=asset,
             blocking=check.blocking,
-            description=check.description,
+            description=f"{check.description} {'Blocks' if check.blocking else 'Warns'}: {check.why}",
             partitions_def=grid,
             **more,
         )
-        for check in asked
+        for check in checks.ASKED[asset]
     ]
 
 
@@ -81,9 +92,11 @@ def _results(
     with logs.asset_log(context.resources.log_dir, asset, *partitions.split(context.partition_key)) as log:
         for check, finding in failed:
             level = logging.ERROR if check.blocking else logging.WARNING
-            log.log(level, "check %s failed: %s; expected %s", check.name, finding.observed, finding.expected)
+            log.log(level, "check %s failed: %s", check.name, _complaint(finding))
     for check, finding in found:
         metadata: dict[str, Any] = {"observed": finding.observed, "expected": finding.expected}
+        if finding.threshold is not None:
+            metadata["threshold"] = finding.threshold
         if len(finding.offending):
             metadata["offending sessions"] = describe.preview(finding.offending)
         yield dg.AssetCheckResult(
@@ -98,5 +111,10 @@ def _results(
 
 def _told(finding: "Finding") -> str:
     if finding.passed:
-        return f"as expected: {finding.expected}"
-    return f"came {finding.observed}; expected {finding.expected}"
+        return finding.note or f"as expected: {finding.expected}"
+    return f"came {_complaint(finding)}"
+
+
+def _complaint(finding: "Finding") -> str:
+    note = f" ({finding.note})" if finding.note else ""
+    return f"{finding.observed}; expected {finding.expected}{note}"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 if TYPE_CHECKING:
+    import datetime
+
     import pandas as pd
     from pandera.pandas import DataFrameSchema
 
@@ -35,6 +37,21 @@ def table(frame: "pd.DataFrame", schema: "DataFrameSchema", facts: Mapping[str, 
 def document(name: str, content: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Source, `facts` about the document (see `table`), and all of it as JSON under `name`."""
     return {"source": source(content["source"]), **_told(facts), name: dg.MetadataValue.json(dict(content))}
+
+
+def revisions(
+    raw: "pd.DataFrame", earlier: "pd.DataFrame | str", *, ticker: str, as_of: "datetime.date"
+) -> dict[str, Any]:
+    """What the source says differently of the past: how many values, and the first of them as a table.
+
+    `earlier` as `storage.snapshots.Snapshot.earlier_table` gives it. Empty where nothing could be compared.
+    """
+    from stock_assets.core import validation
+
+    found = validation.history_is_unrevised(raw, earlier, ticker=ticker, as_of=as_of)
+    if isinstance(found.observed, str):
+        return {}
+    return {"revisions": found.observed} | ({"revised values": preview(found.offending)} if found.observed else {})
 
 
 def source(name: str) -> str:

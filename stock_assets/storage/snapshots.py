@@ -1,9 +1,10 @@
 """One ticker's and session's artefacts as objects: for whoever reads the store without Dagster."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from stock_assets.core.errors import DamagedArtefactError, MissingArtefactError
 from stock_assets.storage import formats
 from stock_assets.storage.artefacts import ArtefactStore
 
@@ -30,6 +31,20 @@ class Snapshot:
     def report_file(self, name: str) -> bytes:
         """A file of the report: `report.html`, `figures/price.png` ..."""
         return self._file("report", f"/{name}")
+
+    def earlier_table(self, asset: str) -> "pd.DataFrame | str":
+        """The same asset's table of the ticker's most recent earlier session, or why there is none.
+
+        An earlier artefact that is damaged, or deleted at this moment, is a matter of that session and not of this one:
+        it is told and not raised.
+        """
+        found = self.store.latest(asset, self.ticker, not_after=self.session - timedelta(days=1))
+        if found is None:
+            return "no earlier snapshot"
+        try:
+            return Snapshot(self.store, self.ticker, found).table(asset)
+        except (DamagedArtefactError, MissingArtefactError) as error:
+            return f"the earlier snapshot of {found} can't be used: {error}"
 
     def _file(self, asset: str, suffix: str) -> bytes:
         return self.store.read(asset, self.ticker, self.session, suffixes=[suffix])[suffix]

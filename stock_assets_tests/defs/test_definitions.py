@@ -119,18 +119,20 @@ def test_jobs(defs, job, selected):
 
 
 def test_checks_are_those_of_core(defs):
-    expected = {
-        (asset, check.name): check
-        for asset, asked in (("raw_prices", checks.RAW), ("clean_prices", [*checks.CLEAN, *checks.CLEAN_BESIDE_RAW]))
-        for check in asked
-    }
+    expected = {(asset, check.name): check for asset, asked in checks.ASKED.items() for check in asked}
     graph = defs.resolve_asset_graph()
     found = {(key.asset_key.to_user_string(), key.name): graph.get_check_spec(key) for key in graph.asset_check_keys}
     assert found.keys() == expected.keys()
     for key, check in expected.items():
         assert found[key].blocking == check.blocking
-        assert found[key].description == check.description
+        severity = "Blocks" if check.blocking else "Warns"
+        assert found[key].description == f"{check.description} {severity}: {check.why}"
         assert found[key].partitions_def == specs(defs)[key[0]].partitions_def
+
+
+def test_checks_of_an_asset_are_one_step(defs):
+    """A step costs more than a check: its table is read once."""
+    assert {check.op.name for check in defs.asset_checks} == {f"{asset}_checks" for asset in checks.ASKED}
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def features_vary(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> 
         return unreadable
     expected = f"0 features that are the same on the last {VARYING_WINDOW} rows"
     if len(frame) < VARYING_WINDOW:
-        return finding.Finding(True, f"not asked of {len(frame)} rows", expected, frame.iloc[:0])
+        return _not_asked(frame, expected)
     recent = frame[columns].to_numpy(dtype="float64")[-VARYING_WINDOW:]
     still = (recent == recent[0]).all(axis=0)
     return _of_last_row(frame, np.array(columns)[still], expected)
@@ -118,7 +118,7 @@ def last_row_is_plausible(frame: pd.DataFrame, *, ticker: str, as_of: datetime.d
         return unreadable
     expected = f"0 features of the last row more than {MARGIN:.0%} of their range beyond all before"
     if len(frame) <= FEWEST_ROWS:
-        return finding.Finding(True, f"not asked of {len(frame)} rows", expected, frame.iloc[:0])
+        return _not_asked(frame, expected)
     values = frame[columns].to_numpy(dtype="float64")
     lowest, highest = values[:-1].min(axis=0), values[:-1].max(axis=0)
     room = MARGIN * (highest - lowest)
@@ -133,6 +133,11 @@ def _of_last_row(frame: pd.DataFrame, names: np.ndarray, expected: str, **more: 
     found = pd.DataFrame({"feature": names, "value": frame[names].iloc[-1].to_numpy(), **more})
     offending = found.set_axis(pd.DatetimeIndex([frame.index[-1]] * len(names), name="session"))
     return finding.Finding(not len(names), len(names), expected, offending.head(finding.MAX_OFFENDING), threshold=0)
+
+
+def _not_asked(frame: pd.DataFrame, expected: str) -> finding.Finding:
+    rows = f"{len(frame)} rows"
+    return finding.Finding(True, rows, expected, frame.iloc[:0], note=f"not asked: {rows} are too few")
 
 
 def _no_target_session(frame: pd.DataFrame) -> finding.Finding | None:

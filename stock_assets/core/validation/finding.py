@@ -16,7 +16,7 @@ class Finding:
 
     `observed` is a count or a measure, or a text where neither says it; `offending` holds at most 20 rows. `threshold`
     is the number that `observed` is held against where there is one, so that both can be plotted; `note` says what
-    lies behind a failure, where that can be told.
+    lies behind a failure, where that can be told, or why the question was not asked.
     """
 
     passed: bool

@@ -96,13 +96,13 @@ def sessions_are_complete(frame: pd.DataFrame, *, ticker: str, as_of: datetime.d
 def no_bar_is_repaired(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
     """No row of clean prices is flagged with a repair. Observed: how many are.
 
-    Offending: the latest of those, with the names of their repairs and all else that the row says of itself.
+    Offending: the latest of those, with the names of their repairs and their prices.
     """
-    if unreadable := finding.unreadable(frame):
+    if unreadable := finding.unreadable(frame, PRICES):
         return unreadable
+    expected = "0 rows with a repair"
     if "repairs" not in frame.columns:
-        return finding.Finding(False, "no column repairs", "0 rows with a repair", frame.iloc[:0])
-    repaired = frame.loc[(frame["repairs"] != "").to_numpy(), ["repairs", *PRICES, "volume", "dividend"]]
-    return finding.Finding(
-        repaired.empty, len(repaired), "0 rows with a repair", repaired.tail(finding.MAX_OFFENDING), threshold=0
-    )
+        return finding.Finding(False, "no column repairs", expected, frame.iloc[:0])
+    repaired = frame.loc[(frame["repairs"] != "").to_numpy(), ["repairs", *PRICES]]
+    shown = repaired.tail(finding.MAX_OFFENDING)
+    return finding.Finding(repaired.empty, len(repaired), expected, shown, threshold=0)

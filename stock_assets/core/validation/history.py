@@ -41,4 +41,5 @@ def history_is_unrevised(
 
 
 def _not_compared(raw: pd.DataFrame, why: str) -> finding.Finding:
-    return finding.Finding(True, f"not compared: {why}", "0 values changed since an earlier snapshot", raw.iloc[:0])
+    expected = "0 values changed since an earlier snapshot"
+    return finding.Finding(True, why, expected, raw.iloc[:0], note=f"not compared: {why}")
