@@ -233,6 +233,32 @@ def export(ticker: str, as_of: str | None, folder: Path, source: str | None) -> 
         _out.print(f"  {path.name}")
 
 
+@commands.command(short_help="Show what is wrong with a session's raw prices.")
+@click.argument("ticker")
+@click.option("--as-of", metavar="DATE", help="Session, YYYY-MM-DD.  [default: the newest that has raw prices]")
+@click.option(
+    "--source", type=click.Choice(SOURCES), help="Whose data folder.  [default: the one with the newest raw prices]"
+)
+@click.option(
+    "--limit", default=5, show_default=True, type=click.IntRange(1, 1000), help="Rows to show of each problem."
+)
+def inspect(ticker: str, as_of: str | None, source: str | None, limit: int) -> None:
+    """Show what is wrong with TICKER's raw prices of one session, in quarantine or not, and the bars around it.
+
+    Every check is asked afresh, and cleaning is tried; nothing is stored.
+    """
+    settings = Settings.from_environment()
+    ticker = watchlists.read(settings.watchlist).require(ticker)
+    from stock_assets.commands import inspect as inspecting
+    from stock_assets.commands import inspection
+
+    width = min(_out.width, inspection.WIDTH) if _out.is_terminal else inspection.WIDTH
+    for n, found in enumerate(inspecting.inspect(settings, ticker, as_of, source)):
+        _out.print("\n" * n, end="")
+        for line in inspection.lines(found, limit=limit, width=width):
+            _out.print(escape(line.text), style=line.style)
+
+
 @commands.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")

@@ -116,6 +116,14 @@ class Settings:
             database_url=_database_under(data_dir) if default_database else self.database_url,
         )
 
+    def places(self, source: str | None) -> list["Settings"]:
+        """Whose data folders may hold what is looked for: that of `source`; without one, the folder that
+        STOCK_ASSETS_SOURCE or STOCK_ASSETS_DATA_DIR names, or else those of all sources."""
+        if source is not None:
+            return [self.with_source(source)]
+        decided = not self.source_is_default or not self.data_dir_is_default
+        return [self] if decided else [self.with_source(name) for name in SOURCES]
+
     def as_environment(self) -> dict[str, str]:
         """The variables that give another process the same settings, whatever its current folder."""
         return {name: value for name, value, _, _ in self.table() if value is not None}

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import click
@@ -14,6 +15,9 @@ import pytest
 
 from stock_assets import cli
 from stock_assets.settings import project_root
+from stock_assets.sources.simulated import SimulatedSource
+from stock_assets.storage import formats
+from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets_tests.place import PROGRAM, Place
 
 ESCAPE = "\x1b"
@@ -32,7 +36,9 @@ COMMANDS = dict(every_command(cli.commands))
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
-    assert {"run", "export", "ui", "settings", "watchlist add", "watchlist remove", "watchlist list"} <= set(COMMANDS)
+    assert {"run", "export", "inspect", "ui", "settings", "watchlist add", "watchlist remove", "watchlist list"} <= set(
+        COMMANDS
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,6 +53,7 @@ def test_every_command_is_in_the_readme(words: str) -> None:
     [
         ("run", ["[TICKER ...]", "--as-of DATE", "--source [auto|yahoo|csv|simulated]", "--force"]),
         ("export", ["TICKER", "--as-of DATE", "--to DIRECTORY", "--source [yahoo|csv|simulated]"]),
+        ("inspect", ["TICKER", "--as-of DATE", "--source [yahoo|csv|simulated]", "--limit"]),
         ("ui", ["--host", "127.0.0.1", "--port", "3000", "--source [auto|yahoo|csv|simulated]"]),
     ],
 )
@@ -170,6 +177,28 @@ def in_a_terminal(place: Place, *words: str, columns: int = 80, **variables: str
         came += block
     os.close(ours)
     return process.wait(timeout=60), came.decode()
+
+
+def test_inspect_shows_bad_bars_without_dagster(tmp_path: Path) -> None:
+    """In colours that mark them on a terminal, within its width; plain in a pipe."""
+    place = Place(tmp_path)
+    assert place.run("inspect", "TSLA").errors == [
+        f"error: TSLA: neither raw prices nor a quarantine in {place.data}; fetch them with: stock-assets run TSLA"
+    ]
+    frame = SimulatedSource().fetch("TSLA", date(2024, 3, 8)).bars.iloc[-20:]
+    frame.iloc[-1, frame.columns.get_loc("low")] *= -1
+    data = formats.encode_table(frame, asset="raw_prices", ticker="TSLA", as_of=date(2024, 3, 8), source="simulated")
+    ArtefactStore(place.data).write("raw_prices", "TSLA", date(2024, 3, 8), {".parquet": data})
+    done = place.run("inspect", "TSLA", PYTHONPROFILEIMPORTTIME="1")
+    assert done.code == 0
+    assert ESCAPE not in done.out
+    assert "\n  cleaning halts: with_positive_prices\n" in done.out
+    assert not re.search(r"\| +(dagster|yfinance|sklearn|matplotlib)\b", done.err)
+    code, came = in_a_terminal(place, "inspect", "TSLA")
+    assert code == 0
+    assert "\x1b[31m    > 2024-03-08" in came
+    plain = re.sub(r"\x1b\[[\d;]*m", "", came).splitlines()
+    assert max(len(line) for line in plain if str(tmp_path) not in line) <= 80
 
 
 class Screen:

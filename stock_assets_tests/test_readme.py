@@ -44,6 +44,7 @@ TRIED = {
     "stock-assets watchlist remove NVDA",
     "stock-assets run TSLA --as-of 2024-03-08 --source simulated",
     "stock-assets export TSLA --as-of 2024-03-08 --to exported",
+    "stock-assets inspect TSLA --as-of 2024-03-08",
     "stock-assets settings",
     "stock-assets ui --port 3000",
 }
@@ -103,14 +104,16 @@ def test_watchlist(command, place):
     assert run(shlex.split(command), place) == SHOWN[command]
 
 
-def test_run_export_and_settings(place):
+def test_run_export_inspect_and_settings(place):
     here = folder(place)
     shown = run(shlex.split("stock-assets run TSLA --as-of 2024-03-08 --source simulated"), place, here)
     assert "SIMULATED PRICES, NOT REAL ONES" in shown[1]
     run(shlex.split("stock-assets export TSLA --as-of 2024-03-08 --to exported"), place, here)
-    listed = README.read_text().split("writes plain files")[1].split("- Exit")[0]
+    listed = README.read_text().split("writes plain files")[1].split("\n- ")[0]
     named = re.findall(r"`([\w.]+\.(?:csv|json|txt|png|html))`", listed)
     assert sorted(path.name for path in (here / "exported").iterdir()) == sorted(named)
+    shown = run(shlex.split("stock-assets inspect TSLA --as-of 2024-03-08"), place, here)
+    assert shown[0].startswith("TSLA 2024-03-08, source simulated: ")
     settings = "\n".join(run(["stock-assets", "settings"], place))
     for variable, _, default, _ in Settings.from_environment({}).table():
         assert f"{variable} = " in settings

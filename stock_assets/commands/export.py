@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stock_assets.core import sessions
 from stock_assets.core.errors import ArtefactError, MissingArtefactError
 from stock_assets.reporting import text
-from stock_assets.settings import SOURCES, Settings
+from stock_assets.settings import Settings
 from stock_assets.sources import base
 from stock_assets.storage import atomic, formats
 from stock_assets.storage.artefacts import ArtefactStore
@@ -65,10 +65,7 @@ def export(
 
 
 def _find(settings: Settings, ticker: str, session: date | None, source: str | None) -> Snapshot:
-    if source is not None:
-        settings = settings.with_source(source)
-    decided = source is not None or not settings.source_is_default or not settings.data_dir_is_default
-    candidates = [settings] if decided else [settings.with_source(name) for name in SOURCES]
+    candidates = settings.places(source)
     found: list[Snapshot] = []
     for candidate in candidates:
         store = ArtefactStore(candidate.data_dir)

@@ -180,12 +180,14 @@ def ask(*names: str, frame: pd.DataFrame) -> list[tuple[checks.Check, validation
 
 
 def test_checks_that_block_leave_what_they_found(store: ArtefactStore):
-    found = ask("prices_are_positive", "last_session_is_present", frame=bars())
+    frame = bars().iloc[:1]  # Thursday's alone
+    found = ask("last_session_is_present", "sessions_never_decrease", frame=frame)
     quarantine.keep_blocked(store, "raw_prices", found, ticker="TSLA", session=FRIDAY, snapshot=bars())
 
     [problem] = kept(store).problems
-    assert (problem.what, problem.observed, problem.sessions) == ("prices_are_positive", 1, (FRIDAY,))
-    assert problem.expected == "0 rows with a price that is zero, negative or infinite"
+    assert (problem.asset, problem.what) == ("raw_prices", "last_session_is_present")
+    assert (problem.observed, problem.sessions) == ("2024-03-07", (date(2024, 3, 7),))
+    assert problem.expected == "a last bar with all prices on 2024-03-08"
 
 
 def test_checks_that_only_warn_leave_nothing(store: ArtefactStore):
