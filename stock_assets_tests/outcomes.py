@@ -1,0 +1,214 @@
+"""What becomes of a defect: the raw prices go the way they go in the graph, and the result is compared with the truth.
+
+The truth is what cleaning makes of the history without the defect. The defects live in defects, the histories in
+histories.
+"""
+
+import enum
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stock_assets.core import checks, cleaning, provisional, schemas, sessions, validation
+from stock_assets.core.adjusting import PRICES, as_served_on
+from stock_assets.core.errors import DataError, SourceError
+from stock_assets_tests import defects, histories
+from stock_assets_tests.histories import History
+
+PRICE_TOLERANCE = 1e-9
+TABLE = (*PRICES, "volume", "dividend", "split_ratio")
+"""What cleaning says of a row; the other columns are computed from these."""
+
+
+class Outcome(enum.Enum):
+    """What a person sees, and whether the prices are right."""
+
+    REPAIRED = ("repaired exactly", "to the original values, with a flag on each row")
+    REPAIRED_OTHERWISE = ("repaired otherwise", "flagged bars left out, or high and low widened and flagged")
+    HALTED = ("halted", "not final, a blocking check, or cleaning: nothing reaches the graph")
+    WARNED = ("warned", "a check fails that passes without the defect, or the past was told differently before")
+    HARMLESS = ("harmless", "nobody says anything, and the clean prices are the truth")
+    MISSED = ("missed", "nobody says anything, and the clean prices are not the truth")
+    WRONG = ("wrong", "cleaning changed rows into something that is not the truth")
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> "Outcome":
+        member = object.__new__(cls)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    @property
+    def caught(self) -> bool:
+        return self not in (Outcome.HARMLESS, Outcome.MISSED, Outcome.WRONG)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An outcome and what was said: the halt's message, the repairs, or the checks that failed."""
+
+    outcome: Outcome
+    said: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A defect in a history, and what became of it."""
+
+    history: History
+    bad: pd.DataFrame
+    injected: defects.Injected
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Of a history without defects: the clean table, and the checks that fail nevertheless (real prices have some)."""
+
+    clean: pd.DataFrame
+    failing: frozenset[str]
+
+
+def run(defect: defects.Defect, seed: int, folder: Path | None = None) -> Case:
+    """The case `seed` of a defect, in simulated prices or in the real ones under `folder`: the same every time."""
+    rng = defects.Rng([seed, *defect.name.encode()])
+    history = _draw(defect, seed, rng, folder)
+    bad, injected = defect.inject(history.raw, rng)
+    verdict = judge(history, bad, with_previous=defect.needs_previous, unit=injected.unit)
+    return Case(history, bad, injected, verdict)
+
+
+POOL = 120
+"""So many histories serve a thousand seeds: enough of them to be different, few enough to be kept."""
+
+
+def _draw(defect: defects.Defect, seed: int, rng: defects.Rng, folder: Path | None) -> History:
+    for number in seed // 1_000 * POOL + rng.permutation(POOL):
+        history = histories.simulated(int(number)) if folder is None else histories.real(folder, int(number))
+        if defect.applies(history.raw):
+            return history
+    raise LookupError(f"no history among {POOL} that {defect.name} can be injected into")
+
+
+def judge(history: History, bad: pd.DataFrame, *, with_previous: bool = False, unit: float = 1.0) -> Verdict:
+    """`bad` on its way from the source to a clean table, and what is said of it.
+
+    The truth is that of the history, prices and payments times `unit`; `with_previous` asks the session before too.
+    """
+    expected = truth(history)
+    try:
+        clean, failing = process(history, bad, with_previous=with_previous)
+    except (DataError, SourceError) as error:
+        return Verdict(Outcome.HALTED, str(error))
+    warned = sorted(failing - expected.failing)
+    in_money = [*PRICES, "dividend"]
+    changed = _compared(clean, expected.clean.assign(**expected.clean[in_money] * unit), bad)
+    said = ", ".join([*changed.flags, *warned])
+    if changed.wrong:
+        return Verdict(Outcome.WRONG, f"{said or 'nothing'}; not the truth: {changed.wrong}")
+    if changed.flags and changed.is_truth:
+        return Verdict(Outcome.REPAIRED, said)
+    if changed.flags and changed.explained:
+        return Verdict(Outcome.REPAIRED_OTHERWISE, said)
+    if warned:
+        return Verdict(Outcome.WARNED, said)
+    return Verdict(Outcome.HARMLESS if changed.is_truth else Outcome.MISSED, said or "nothing")
+
+
+@functools.lru_cache(maxsize=POOL)
+def truth(history: History) -> Truth:
+    """What becomes of a history without a defect."""
+    clean, failing = process(history, history.raw)
+    return Truth(clean, frozenset(failing))
+
+
+def alarms(history: History) -> list[str]:
+    """What is said of a history without a defect, or done to it: must be nothing."""
+    try:
+        clean, failing = process(history, history.raw, with_previous=True)
+    except (DataError, SourceError) as error:
+        return [f"halted: {error}"]
+    compared = _compared(clean, clean.assign(repairs=""), history.raw)
+    touched = [f"{compared.wrong} touched"] if compared.wrong else []
+    lost = [f"{len(history.raw) - len(clean)} rows dropped"] if len(clean) != len(history.raw) else []
+    return [*sorted(failing), *compared.flags, *touched, *lost]
+
+
+def process(history: History, raw: pd.DataFrame, *, with_previous: bool = False) -> tuple[pd.DataFrame, set[str]]:
+    """The clean table, and the names of the checks that fail on the way; where the graph stops, this raises."""
+    names = {"ticker": history.ticker, "as_of": history.as_of}
+    evening = sessions.available_from(history.as_of)
+    if has_raw_form(raw):
+        provisional.require_final(
+            raw,
+            ticker=history.ticker,
+            session=history.as_of,
+            last_trade=sessions.close_time(history.as_of),
+            now=evening,
+        )
+    failing = _asked(checks.RAW, (raw,), names)
+    if with_previous:
+        before = as_served_on(history.raw, history.raw.index[-2].date())
+        failing |= _asked(checks.RAW_BESIDE_EARLIER, (raw, before), names)
+    clean = cleaning.clean_prices(raw, **names)
+    failing |= _asked(checks.CLEAN, (clean,), names)
+    failing |= _asked(checks.CLEAN_BESIDE_RAW, (clean, raw), names)
+    return clean, failing
+
+
+def has_raw_form(raw: pd.DataFrame) -> bool:
+    """Whether all columns are there, as numbers: sources give `require_final` nothing else."""
+    return list(raw.columns) == list(schemas.RAW_PRICES.columns) and all(kind.kind == "f" for kind in raw.dtypes)
+
+
+def _asked(asked: tuple[checks.Check, ...], frames: tuple[pd.DataFrame, ...], names: dict) -> set[str]:
+    failing = set()
+    for check in asked:
+        if not (finding := getattr(validation, check.name)(*frames, **names)).passed:
+            if check.blocking:
+                raise DataError(f"blocking check {check.name}: {finding.observed}; expected {finding.expected}")
+            failing.add(check.name)
+    return failing
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """`flags` that the truth has not; `wrong`: rows that cleaning changed into something that is not the truth."""
+
+    flags: tuple[str, ...]
+    is_truth: bool
+    explained: bool
+    wrong: str
+
+
+def _compared(clean: pd.DataFrame, true: pd.DataFrame, bad: pd.DataFrame) -> _Compared:
+    flags = clean["repairs"].where(clean["repairs"] != true["repairs"].reindex(clean.index), "")
+    added = tuple(sorted({name for text in flags[flags != ""].unique() for name in text.split(",")}))
+    both = clean.index.intersection(true.index)
+    ours, theirs = (frame.loc[both, list(TABLE)].to_numpy(dtype="float64") for frame in (clean, true))
+    equal = np.abs(ours - theirs) <= PRICE_TOLERANCE * np.abs(theirs)
+    volume, ratios = TABLE.index("volume"), true["split_ratio"].to_numpy()
+    # Whole shares: what is lost when volumes are rounded in other shares can't be got back.
+    equal[:, volume] |= np.abs(ours[:, volume] - theirs[:, volume]) <= np.maximum(ratios, 1 / ratios).max()
+    touched = (flags.loc[both] != "").to_numpy() | _differs_from_raw(clean.loc[both], bad)
+    widened = np.zeros_like(equal)
+    if "high_low_widened" in added:
+        mended = clean["repairs"].loc[both].str.contains("high_low_widened").to_numpy()
+        for name in ("high", "low"):
+            widened[:, TABLE.index(name)] = mended
+    wrong = touched & ~(equal | widened).all(axis=1)
+    # A bar left out for good reasons is said on the next one; a flag says nothing of its own row's values then.
+    shown = ", ".join(f"{session:%Y-%m-%d}" for session in both[wrong][:3])
+    same_rows = len(both) == len(clean) == len(true)
+    explained = bool((equal | widened).all())
+    return _Compared(added, same_rows and bool(equal.all()), explained, shown and f"{int(wrong.sum())} rows ({shown})")
+
+
+def _differs_from_raw(clean: pd.DataFrame, bad: pd.DataFrame) -> np.ndarray:
+    """Rows on which cleaning changed prices."""
+    raw = bad.loc[~bad.index.duplicated()].reindex(clean.index)[list(PRICES)].to_numpy(dtype="float64")
+    return ~(np.abs(clean[list(PRICES)].to_numpy() - raw) <= PRICE_TOLERANCE * np.abs(raw)).all(axis=1)
