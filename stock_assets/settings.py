@@ -62,6 +62,13 @@ class Settings:
             "STOCK_ASSETS_RETRY_DELAY", "Seconds before the first retry of a price fetch; doubles each time", "5"
         )
     )
+    yahoo_requests_per_minute: float = field(
+        metadata=_setting(
+            "STOCK_ASSETS_YAHOO_REQUESTS_PER_MINUTE",
+            "Most requests a minute to Yahoo, of all processes here together",
+            "120",
+        )
+    )
     dagster_home: Path = field(metadata=_setting("DAGSTER_HOME", "Dagster's own storage", ".dagster"))
     data_dir_is_default: bool = True
     source_is_default: bool = True
@@ -97,6 +104,9 @@ class Settings:
             yahoo_url=text("STOCK_ASSETS_YAHOO_URL"),
             log_dir=path("STOCK_ASSETS_LOG_DIR", root / "logs"),
             retry_delay=_seconds("STOCK_ASSETS_RETRY_DELAY", text("STOCK_ASSETS_RETRY_DELAY") or "5"),
+            yahoo_requests_per_minute=_rate(
+                "STOCK_ASSETS_YAHOO_REQUESTS_PER_MINUTE", text("STOCK_ASSETS_YAHOO_REQUESTS_PER_MINUTE") or "120"
+            ),
             dagster_home=path("DAGSTER_HOME", root / ".dagster"),
             data_dir_is_default=data_dir is None,
             source_is_default=text("STOCK_ASSETS_SOURCE") is None,
@@ -171,3 +181,13 @@ def _seconds(variable: str, text: str) -> float:
     if not 0 <= seconds <= 3600:
         raise SettingsError(f"{variable} is {text!r}; expected between 0 and 3600 seconds")
     return seconds
+
+
+def _rate(variable: str, text: str) -> float:
+    try:
+        per_minute = float(text)
+    except ValueError as error:
+        raise SettingsError(f"{variable} is {text!r}; expected a number of requests a minute such as 120") from error
+    if not 1 <= per_minute <= 6000:
+        raise SettingsError(f"{variable} is {text!r}; expected between 1 and 6000 requests a minute")
+    return per_minute

@@ -4,7 +4,8 @@
     with YahooServer(histories) as yahoo:
         source = YahooSource(yahoo.url, cache_dir)
         yahoo.as_of = dt.date(2020, 8, 28)           # answer as on that evening
-        yahoo.faults["TSLA"] = Fault(status=503)     # answer wrongly
+        yahoo.faults["TSLA"] = Fault(status=503)     # answer wrongly for a ticker's charts,
+        yahoo.faults[CRUMB] = Fault(status=429)      # ... or at a path
 
 It listens on 127.0.0.1 and serves from a thread, so other processes can use `url` while the test's process lives.
 No test lives here. That its answers have the form of genuine ones is tested in sources/test_yahoo.py.
@@ -26,6 +27,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+
+COOKIE = "/"
+CRUMB = "/v1/test/getcrumb"
+QUOTE = "/v10/finance/quoteSummary/"
+"""Paths of the other requests that yfinance makes: keys of `YahooServer.faults`, like tickers."""
 
 _NEW_YORK = ZoneInfo("America/New_York")
 _CHART = "/v8/finance/chart/"
@@ -50,20 +56,30 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """How to answer for a chart instead of rightly. What is not set stays right."""
+    """How to answer instead of rightly. What is not set stays right."""
 
     status: int = 200
     body: bytes | None = None
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Besides or instead of the right ones; a wrong Content-Length and a redirect are made with them."""
     change: Callable[[Any], Any] | None = None
-    """Takes the right payload, gives the one to send."""
+    """Takes the right payload of a chart, gives the one to send."""
     delay: float = 0.0
     """Seconds to wait before answering."""
+    trickle: float = 0.0
+    """Seconds between two bytes of a body that never ends."""
+    endless: bool = False
+    """Send blanks as fast as they are taken, without end."""
     drop: bool = False
     """Reset the connection instead of answering."""
     truncate: bool = False
     """Announce the whole body, send half of it, hang up."""
     history_only: bool = False
     """Leave the request for the last session alone, with which yfinance finds out a time zone that it does not know."""
+    look_up_only: bool = False
+    """Fault that request, and leave the one for the history alone."""
+    times: int | None = None
+    """How many requests to fault before answering rightly; None: all."""
 
 
 class YahooServer:
@@ -74,10 +90,11 @@ class YahooServer:
         self.as_of = as_of
         self.faults: dict[str, Fault] = {}
         self.requests: list[Request] = []
+        self._faulted: dict[str, int] = {}
         self._stopping = threading.Event()
         self._httpd = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._httpd.daemon_threads = True
-        self._thread = threading.Thread(target=self._httpd.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread = threading.Thread(target=self._httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
     @property
     def url(self) -> str:
@@ -124,23 +141,22 @@ class YahooServer:
         return Handler
 
     def _answer(self, handler: BaseHTTPRequestHandler, path: str, query: dict[str, str]) -> None:
+        kind, headers = "application/json;charset=utf-8", {}
         if path.startswith(_CHART):
-            self._answer_chart(handler, path.removeprefix(_CHART), query)
-        elif path == "/v1/test/getcrumb":
-            _send(handler, 200, b"5zhGvP0Rq3e", "text/plain;charset=utf-8")
-        elif path == "/":  # fc.yahoo.com: a page that isn't there, for the sake of its cookie
-            _send(handler, 404, b"", "text/html", {"Set-Cookie": "A3=d=AQABBA; Max-Age=31557600; Path=/"})
-        elif path.startswith("/v10/finance/quoteSummary/"):
+            key = path.removeprefix(_CHART)
+            status, payload = self._chart(key, query)
+        elif path == CRUMB:
+            key, status, payload, kind = path, 200, b"5zhGvP0Rq3e", "text/plain;charset=utf-8"
+        elif path == COOKIE:  # fc.yahoo.com: a page that isn't there, for the sake of its cookie
+            key, status, payload, kind = path, 404, b"", "text/html"
+            headers = {"Set-Cookie": "A3=d=AQABBA; Max-Age=31557600; Path=/"}
+        elif path.startswith(QUOTE):
             reason = f"Quote not found for symbol: {path.rsplit('/', 1)[1]}"
-            _send_json(handler, 404, {"quoteSummary": {"result": None, "error": _reason("Not Found", reason)}})
+            key, status, payload = QUOTE, 404, {"quoteSummary": {"result": None, "error": _reason("Not Found", reason)}}
         else:
-            _send_json(handler, 404, {"finance": {"result": None, "error": _reason("Not Found", path)}})
+            key, status, payload = path, 404, {"finance": {"result": None, "error": _reason("Not Found", path)}}
 
-    def _answer_chart(self, handler: BaseHTTPRequestHandler, ticker: str, query: dict[str, str]) -> None:
-        status, payload = self._chart(ticker, query)
-        fault = self.faults.get(ticker, Fault())
-        if fault.history_only and "period1" not in query:
-            fault = Fault()
+        fault = self._fault(key, query)
         if fault.delay:
             self._stopping.wait(fault.delay)
         if fault.drop:
@@ -151,13 +167,33 @@ class YahooServer:
             return
         if fault.change is not None:
             payload = fault.change(payload)
-        body = json.dumps(payload).encode() if fault.body is None else fault.body
-        status = fault.status if fault.status != 200 else status
-        if fault.truncate:
+        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        body = body if fault.body is None else fault.body
+        headers = {"Content-Type": kind, "Content-Length": str(len(body)), **headers, **fault.headers}
+        if fault.trickle or fault.endless:
+            del headers["Content-Length"]  # the body ends with the connection
             handler.close_connection = True
-            _send(handler, status, body[: len(body) // 2], length=len(body))
-        else:
-            _send(handler, status, body)
+        handler.send_response(fault.status if fault.status != 200 else status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        if fault.truncate or "Content-Length" in fault.headers:
+            handler.close_connection = True
+        if fault.truncate:
+            body = body[: len(body) // 2]
+        handler.wfile.write(body)
+        while fault.trickle or fault.endless:
+            handler.wfile.write(b" " if fault.trickle else b" " * 2**16)
+            if self._stopping.wait(fault.trickle):
+                return
+
+    def _fault(self, key: str, query: Mapping[str, str]) -> Fault:
+        fault = self.faults.get(key, Fault())
+        is_look_up = "period1" not in query
+        if (fault.history_only and is_look_up) or (fault.look_up_only and not is_look_up):
+            return Fault()
+        self._faulted[key] = self._faulted.get(key, 0) + 1
+        return fault if fault.times is None or self._faulted[key] <= fault.times else Fault()
 
     def _chart(self, ticker: str, query: dict[str, str]) -> tuple[int, dict[str, Any]]:
         bars = self.histories.get(ticker)
@@ -292,25 +328,3 @@ def _no_chart(code: str, description: str) -> dict[str, Any]:
 
 def _reason(code: str, description: str) -> dict[str, str]:
     return {"code": code, "description": description}
-
-
-def _send_json(handler: BaseHTTPRequestHandler, status: int, payload: object) -> None:
-    _send(handler, status, json.dumps(payload).encode())
-
-
-def _send(
-    handler: BaseHTTPRequestHandler,
-    status: int,
-    body: bytes,
-    kind: str = "application/json;charset=utf-8",
-    headers: Mapping[str, str] | None = None,
-    *,
-    length: int | None = None,
-) -> None:
-    handler.send_response(status)
-    handler.send_header("Content-Type", kind)
-    handler.send_header("Content-Length", str(len(body) if length is None else length))
-    for name, value in (headers or {}).items():
-        handler.send_header(name, value)
-    handler.end_headers()
-    handler.wfile.write(body)

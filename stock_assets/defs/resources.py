@@ -40,6 +40,12 @@ class LazySource:
         """See `sources.base.PriceSource.fetch`."""
         return self._source.fetch(ticker, session)
 
+    def forget(self, ticker: str) -> None:
+        """See `sources.base.forget`."""
+        from stock_assets.sources import base
+
+        base.forget(self._source, ticker)
+
 
 def price_source(settings: Settings) -> "PriceSource":
     """The price source that the settings name."""
@@ -58,7 +64,11 @@ def yahoo(settings: Settings) -> "YahooSource":
     """The client of Yahoo Finance, or of the server that STOCK_ASSETS_YAHOO_URL names."""
     from stock_assets.sources.yahoo import YahooSource
 
-    return YahooSource(base_url=settings.yahoo_url, cache_dir=settings.dagster_home / "yfinance")
+    return YahooSource(
+        base_url=settings.yahoo_url,
+        cache_dir=settings.dagster_home / "yfinance",
+        requests_per_minute=settings.yahoo_requests_per_minute,
+    )
 
 
 class DefaultModel:

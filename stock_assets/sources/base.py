@@ -6,7 +6,7 @@ No source lives here, and no judgement of prices (see core.cleaning, core.valida
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +40,15 @@ class PriceHistory:
     `bars` has the columns of `core.schemas.RAW_PRICES`, in order of session. Prices, dividends and volume are
     adjusted for every split in it, those after the session asked for included. `core.adjusting.as_served_on` turns
     it into the snapshot of a session. Sessions that the source itself repeats are still repeated. `currency` is
-    None when the source does not say.
+    None when the source does not say. `last_trade`, aware, is the moment of the last regular trade that the source
+    knew of, None when it does not say: it tells whether the last bar is final (see core.provisional).
     """
 
     ticker: str
     bars: pd.DataFrame
     source: str
     currency: str | None
+    last_trade: dt.datetime | None = None
 
 
 class PriceSource(Protocol):
@@ -64,6 +66,21 @@ class PriceSource(Protocol):
         Raises `InvalidTickerError`, `SettingsError`, or one of the three kinds of `SourceError`.
         """
         ...
+
+
+@runtime_checkable
+class RememberingSource(PriceSource, Protocol):
+    """A source that may answer from memory."""
+
+    def forget(self, ticker: str) -> None:
+        """Make the next fetch of `ticker` ask anew."""
+        ...
+
+
+def forget(source: PriceSource, ticker: str) -> None:
+    """See to it that the next fetch of `ticker` from `source` asks anew, be it a source that remembers or not."""
+    if isinstance(source, RememberingSource):
+        source.forget(ticker)
 
 
 def raw_frame(sessions: Sequence[dt.date] | pd.DatetimeIndex, columns: Mapping[str, npt.ArrayLike]) -> pd.DataFrame:

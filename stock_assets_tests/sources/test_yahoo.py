@@ -1,11 +1,10 @@
 """The real yfinance and the real HTTP client against a server on this machine."""
 
-import copy
 import datetime as dt
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,9 @@ import pytest
 from curl_cffi import requests
 
 from stock_assets.core import adjusting, errors, schemas
-from stock_assets.sources import base, csv_files, yahoo, yahoo_session
+from stock_assets.sources import csv_files, yahoo, yahoo_session
+from stock_assets_tests.sources.fault_table import FRIDAY, nvda
 from stock_assets_tests.yahoo_server import Fault, YahooServer
-
-FRIDAY = dt.date(2021, 7, 23)
-
-
-def nvda() -> pd.DataFrame:
-    """NVDA around its 4:1 split of 2021-07-20, with a dividend of 4 cents on the last session; made-up volume."""
-    closes = [181.5, 187.75, 186.0, 194.0, 196.0, 195.5]
-    return base.raw_frame(
-        pd.DatetimeIndex(["2021-07-16", "2021-07-19", "2021-07-20", "2021-07-21", "2021-07-22", "2021-07-23"]),
-        {
-            "open": [close - 1 for close in closes],
-            "high": [close + 2 for close in closes],
-            "low": [close - 2 for close in closes],
-            "close": closes,
-            "adj_close": [close * (1 - 0.04 / 196.0) for close in closes[:-1]] + closes[-1:],
-            "volume": [400, 800, 400, 300, 200, 100],
-            "dividends": [0, 0, 0, 0, 0, 0.04],
-            "stock_splits": [0, 0, 4, 0, 0, 0],
-        },
-    )
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +113,7 @@ def test_a_snapshot_is_the_same_that_evening_and_years_later(real_prices_dir: Pa
         source = yahoo.YahooSource(server.url, cache_dir)
         that_evening = adjusting.as_served_on(source.fetch("TSLA", session).bars, session)
         server.as_of = None
+        source.forget("TSLA")
         years_later = adjusting.as_served_on(source.fetch("TSLA", session).bars, session)
 
     assert that_evening["close"].iloc[-1] == pytest.approx(2213.40, abs=0.005)
@@ -165,110 +146,6 @@ def test_an_isin_is_not_quietly_taken_for_a_ticker(source: yahoo.YahooSource, se
     assert server.requests == []
 
 
-def changed(change: Callable[[dict[str, Any]], object]) -> Fault:
-    """The right answer, but for `change` to its `chart.result[0]`."""
-
-    def apply(payload: Any) -> Any:
-        payload = copy.deepcopy(payload)
-        change(payload["chart"]["result"][0])
-        return payload
-
-    return Fault(change=apply, history_only=True)
-
-
-def answered(code: str, description: str, status: int = 200) -> Fault:
-    body = {"chart": {"result": None, "error": {"code": code, "description": description}}}
-    return Fault(status=status, body=json.dumps(body).encode())
-
-
-def quote_of(result: dict[str, Any]) -> dict[str, Any]:
-    return result["indicators"]["quote"][0]
-
-
-def without_bars(result: dict[str, Any]) -> None:
-    del result["timestamp"]
-    result["indicators"] = {"quote": [{}], "adjclose": [{}]}
-
-
-UNAVAILABLE, NOTHING, MALFORMED = errors.SourceUnavailableError, errors.NoPricesError, errors.MalformedPricesError
-
-FAULTS = {
-    "too many requests": (Fault(status=429, body=b"Too Many Requests\r\n"), UNAVAILABLE, "HTTP 429"),
-    "server error": (Fault(status=500, body=b"<html>oops</html>"), UNAVAILABLE, "HTTP 500.*<html>oops"),
-    "server error in JSON": (answered("Internal", "try later", 502), UNAVAILABLE, "HTTP 502"),
-    "unavailable": (Fault(status=503, body=b""), UNAVAILABLE, "HTTP 503"),
-    "wrong crumb": (answered("Unauthorized", "Invalid Crumb", 401), UNAVAILABLE, "HTTP 401.*Invalid Crumb"),
-    "forbidden": (Fault(status=403, body=b"Access denied"), UNAVAILABLE, "HTTP 403"),
-    "maintenance": (Fault(body=b"<title>Will be right back</title>"), UNAVAILABLE, "Will be right back"),
-    "page instead of JSON": (Fault(body=b"<html>consent</html>"), UNAVAILABLE, "expected HTTP 200 with a chart"),
-    "empty body": (Fault(body=b""), UNAVAILABLE, "HTTP 200, 0 characters"),
-    "half the JSON": (Fault(body=b'{"chart":{"result":[{"meta":'), UNAVAILABLE, "28 characters"),
-    "null": (Fault(body=b"null"), UNAVAILABLE, "'null'"),
-    "list": (Fault(body=b"[]"), UNAVAILABLE, r"'\[\]'"),
-    "error that is not about the ticker": (answered("Internal", "try later"), UNAVAILABLE, "try later"),
-    "connection dropped": (Fault(drop=True), UNAVAILABLE, "no answer from Yahoo: ConnectionError"),
-    "body cut off": (Fault(truncate=True), UNAVAILABLE, "no answer from Yahoo"),
-    "delisted": (answered("Not Found", "No data found, symbol may be delisted", 404), NOTHING, "may be delisted"),
-    "no data in the range": (answered("Bad Request", "Data doesn't exist", 400), NOTHING, "Data doesn't exist"),
-    "no result": (Fault(body=b'{"chart":{"result":[],"error":null}}', history_only=True), NOTHING, "is empty"),
-    "no bars": (changed(without_bars), NOTHING, "knows the ticker, but has no bars"),
-    "all null": (
-        changed(
-            lambda result: result.update(
-                events={},
-                indicators={
-                    "quote": [dict.fromkeys(("open", "high", "low", "close", "volume"), [None] * 6)],
-                    "adjclose": [{"adjclose": [None] * 6}],
-                },
-            )
-        ),
-        NOTHING,
-        "no bar with a number in it",
-    ),
-    "no timestamps": (changed(lambda result: result.pop("timestamp")), MALFORMED, "no timestamp"),
-    "text as timestamp": (changed(lambda result: result["timestamp"].__setitem__(2, "x")), MALFORMED, "timestamp"),
-    "ragged": (changed(lambda result: quote_of(result)["high"].pop()), MALFORMED, "5 values of high; expected 6"),
-    "no volume": (changed(lambda result: quote_of(result).pop("volume")), MALFORMED, "no volume"),
-    "no adjusted close": (changed(lambda result: result["indicators"].pop("adjclose")), MALFORMED, "no adjclose"),
-    "text as price": (changed(lambda result: quote_of(result)["low"].__setitem__(0, "1")), MALFORMED, "low '1'"),
-    "no indicators": (changed(lambda result: result.pop("indicators")), MALFORMED, "KeyError 'indicators'"),
-    "no meta": (changed(lambda result: result.update(meta={})), MALFORMED, "can't be read as prices: KeyError"),
-    "split by zero": (
-        changed(lambda result: [split.update(denominator=0) for split in result["events"]["splits"].values()]),
-        MALFORMED,
-        "expected two numbers above 0",
-    ),
-    "dividend without amount": (
-        changed(lambda result: [dividend.pop("amount") for dividend in result["events"]["dividends"].values()]),
-        MALFORMED,
-        "expected an amount",
-    ),
-    "dividend in another currency": (
-        changed(lambda result: [paid.update(currency="EUR") for paid in result["events"]["dividends"].values()]),
-        MALFORMED,
-        "expected the prices' currency, USD",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_each_fault_is_one_of_three_errors_and_not_remembered(
-    source: yahoo.YahooSource, server: YahooServer, name: str
-) -> None:
-    fault, kind, message = FAULTS[name]
-    server.faults["NVDA"] = fault
-
-    for _ in range(2):
-        before = len(server.requests)
-        with pytest.raises(errors.SourceError, match=f"^NVDA 2021-07-23: .*{message}") as raised:
-            source.fetch("NVDA", FRIDAY)
-        assert type(raised.value) is kind
-        assert any(request.path.endswith("/NVDA") for request in server.requests[before:])
-
-    server.faults.clear()
-    assert len(source.fetch("NVDA", FRIDAY).bars) == 6
-
-
 def test_a_failed_look_up_of_a_time_zone_is_not_remembered(source: yahoo.YahooSource, server: YahooServer) -> None:
     """That request goes through yfinance's memory, which keeps answers like this one."""
     server.histories["FRESH"] = nvda()
@@ -280,23 +157,6 @@ def test_a_failed_look_up_of_a_time_zone_is_not_remembered(source: yahoo.YahooSo
     server.faults.clear()
 
     assert len(source.fetch("FRESH", FRIDAY).bars) == 6
-
-
-@pytest.mark.parametrize("name", ["too many requests", "half the JSON", "no timestamps"])
-def test_the_exception_behind_an_error_is_kept(source: yahoo.YahooSource, server: YahooServer, name: str) -> None:
-    server.faults["NVDA"] = FAULTS[name][0]
-
-    with pytest.raises(errors.SourceError) as raised:
-        source.fetch("NVDA", FRIDAY)
-
-    assert raised.value.__cause__ is not None
-
-
-def test_a_slow_server_is_unavailable(server: YahooServer, cache_dir: Path) -> None:
-    server.faults["NVDA"] = Fault(delay=20)
-
-    with pytest.raises(errors.SourceUnavailableError, match="no answer from Yahoo: Timeout"):
-        yahoo.YahooSource(server.url, cache_dir, timeout=0.2).fetch("NVDA", FRIDAY)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://no-such-host.invalid"])
