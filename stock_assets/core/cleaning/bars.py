@@ -1,5 +1,7 @@
 """Rules about single bars: order, repetition, sessions, missing and impossible numbers."""
 
+import datetime
+
 import numpy as np
 import pandas as pd
 
@@ -131,10 +133,8 @@ def _incomplete_beginning(index: pd.Index, incomplete: np.ndarray, snapshot: rul
     """The rows up to where incomplete ones outnumber complete ones most, if that is long ago; else none."""
     surplus = np.cumsum(np.where(incomplete, 1, -1))
     end = int(surplus.argmax()) + 1
-    is_beginning = surplus.max() > 0 and index[end - 1] < pd.Timestamp(snapshot.as_of) - pd.DateOffset(
-        years=LONG_AGO_YEARS
-    )
-    return (np.arange(len(index)) < end) & is_beginning
+    long_ago = snapshot.as_of - index[end - 1].date() > datetime.timedelta(days=365.25 * LONG_AGO_YEARS)
+    return (np.arange(len(index)) < end) & (surplus.max() > 0) & long_ago
 
 
 def _halt_unless_few(

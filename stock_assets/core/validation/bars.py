@@ -99,16 +99,17 @@ def volume_is_seldom_zero(frame: pd.DataFrame, *, ticker: str, as_of: datetime.d
     """
     if unreadable := finding.unreadable(frame, ("volume",)):
         return unreadable
-    allowed = max(1, int(MAX_ZERO_VOLUME_SHARE * min(RECENT, len(frame))))
-    expected = f"at most {allowed} of the last {min(RECENT, len(frame))} bars without volume"
-    if not frame["volume"].gt(0).any():
-        none = "no volume at all, as indices and currencies have none"
-        return finding.Finding(True, none, expected, frame.iloc[:0], threshold=allowed)
-    recent = frame.tail(RECENT)
-    none = recent["volume"].eq(0)
-    passed = bool(none.sum() <= allowed)
-    offending = recent.loc[none & (not passed)].head(finding.MAX_OFFENDING)
-    return finding.Finding(passed, int(none.sum()), expected, offending, threshold=allowed)
+    volume = frame["volume"].to_numpy()
+    n_recent = min(RECENT, len(frame))
+    allowed = max(1, int(MAX_ZERO_VOLUME_SHARE * n_recent))
+    expected = f"at most {allowed} of the last {n_recent} bars without volume"
+    if not (volume > 0).any():
+        observed = "no volume at all, as indices and currencies have none"
+        return finding.Finding(True, observed, expected, frame.iloc[:0], threshold=allowed)
+    none = (volume == 0) & (np.arange(len(frame)) >= len(frame) - n_recent)
+    count = int(none.sum())
+    offending = frame.loc[none & (count > allowed)].head(finding.MAX_OFFENDING)
+    return finding.Finding(count <= allowed, count, expected, offending, threshold=allowed)
 
 
 def prices_are_not_stale(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
@@ -132,7 +133,7 @@ def prices_are_not_stale(frame: pd.DataFrame, *, ticker: str, as_of: datetime.da
     expected = (
         f"0 rows in {STALE_BARS} equal bars in a row, 2 with equal volume, or {STALE_CLOSES} equal closes in a row"
     )
-    return finding.none_of(recent, stale, expected)
+    return finding.none_of(recent, stale[: len(recent)], expected)
 
 
 def _in_a_row(same_as_before: np.ndarray, n: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stock_assets.core.errors import BadPricesError
@@ -26,6 +26,7 @@ def raw() -> pd.DataFrame:
 
 
 class TestOrder:
+    @settings(deadline=None)
     @given(order=st.permutations(range(5)))
     def test_any_order_gives_the_same_table(self, order):
         raw = raw_bars({f"2024-03-0{n}": [9.0, 10.0, 8.0, 9.0 + n / 10, 9.0, 100.0, 0.0, 0.0] for n in range(4, 9)})
