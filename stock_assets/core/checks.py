@@ -117,6 +117,36 @@ CLEAN = (
         why="Most such prices are wrong ticks, but flash crashes were real.",
     ),
     Check(
+        "no_jump_looks_like_a_split",
+        "No lasting jump of the price looks like a split that nobody recorded.",
+        blocking=False,
+        why="A true crash must not halt a ticker; a person has to look for a split.",
+    ),
+    Check(
+        "small_splits_are_in_the_prices",
+        "No recorded split left its jump in the close.",
+        blocking=False,
+        why="Spin-offs are recorded as small splits, and the market's own move may look the same.",
+    ),
+    Check(
+        "large_dividends_show_in_the_price",
+        "Where much was paid out, the price fell by it.",
+        blocking=False,
+        why="The price says that the amount is wrong, but not what it was.",
+    ),
+    Check(
+        "no_dividend_comes_again_soon",
+        "No dividend follows soon after another of about the same amount.",
+        blocking=False,
+        why="Mostly one payment recorded twice, but boards do bring payments forward.",
+    ),
+    Check(
+        "dividends_are_in_the_prices_unit",
+        "No dividends look like a hundredth of what they should be.",
+        blocking=False,
+        why="Tiny amounts are odd, and the price can only make it likely that they are wrong.",
+    ),
+    Check(
         "no_bar_is_repaired",
         "No row is flagged with a repair.",
         blocking=False,
@@ -131,6 +161,12 @@ CLEAN_BESIDE_RAW = (
         "Our adjusted close agrees with the source's own.",
         blocking=False,
         why="It is the source that disagrees with itself: its dividends are not those in its adjusted close.",
+    ),
+    Check(
+        "capital_gains_are_counted_once",
+        "No capital gains of a fund are added to a dividend that may hold them already.",
+        blocking=False,
+        why="Whether a source adds them is a habit that the price does not always show.",
     ),
 )
 

@@ -26,8 +26,13 @@ RULES: tuple[Rule, ...] = (
     units.in_one_unit,
     bars.with_close_between_low_and_high,
     bars.with_whole_volume,
-    distributions.with_plausible_events,
     splits.with_splits_applied,
+    distributions.with_capital_gains_counted_once,
+    distributions.with_dividends_in_new_shares,
+    distributions.with_dividends_in_the_unit_of_prices,
+    distributions.without_repeated_dividends,
+    distributions.without_phantom_dividends,
+    distributions.with_plausible_events,
 )
 """In the order they are applied: later rules rely on what earlier ones established."""
 

@@ -13,7 +13,15 @@ from stock_assets.core.validation.bars import (
     prices_do_not_spike,
     volume_is_seldom_zero,
 )
-from stock_assets.core.validation.events import adjusted_close_agrees_with_source
+from stock_assets.core.validation.events import (
+    adjusted_close_agrees_with_source,
+    capital_gains_are_counted_once,
+    dividends_are_in_the_prices_unit,
+    large_dividends_show_in_the_price,
+    no_dividend_comes_again_soon,
+    no_jump_looks_like_a_split,
+    small_splits_are_in_the_prices,
+)
 from stock_assets.core.validation.features import (
     features_are_finite,
     features_vary,
@@ -39,6 +47,8 @@ __all__ = [
     "Finding",
     "Predicate",
     "adjusted_close_agrees_with_source",
+    "capital_gains_are_counted_once",
+    "dividends_are_in_the_prices_unit",
     "features_are_finite",
     "features_vary",
     "has_clean_schema",
@@ -46,10 +56,13 @@ __all__ = [
     "has_raw_schema",
     "high_is_at_least_low",
     "history_is_unrevised",
+    "large_dividends_show_in_the_price",
     "last_row_is_plausible",
     "last_session_has_features",
     "last_session_is_present",
     "no_bar_is_repaired",
+    "no_dividend_comes_again_soon",
+    "no_jump_looks_like_a_split",
     "no_target_lies_ahead",
     "open_and_close_lie_between_low_and_high",
     "prices_are_not_stale",
@@ -58,6 +71,7 @@ __all__ = [
     "sessions_are_complete",
     "sessions_increase",
     "sessions_never_decrease",
+    "small_splits_are_in_the_prices",
     "targets_are_what_followed",
     "volume_is_seldom_zero",
 ]
