@@ -8,6 +8,7 @@ applied look alike: nothing is done where one is recorded, and it halts where th
 import numpy as np
 import pandas as pd
 
+from stock_assets.core import evidence
 from stock_assets.core.adjusting import PRICES
 from stock_assets.core.cleaning import rule
 
@@ -47,14 +48,22 @@ A split by 100 multiplies the volume by 100 just where it divides the price; a c
 is. The ratio of the medians is held against 10, half-way. Fewer than five bars say nothing; no split is undone so soon.
 """
 
+USUAL_YIELD = 0.005
+"""Share of the price that a usual dividend is: 0.2 to 3 %, so less than a tenth or more than ten times 0.5 % is not.
+
+Only for payments in bars that are rescaled, all of a stretch together: one special dividend alone may be 10 %.
+"""
+
+PAYMENTS = ("dividends", "capital_gains")
+
 
 def in_one_unit(frame: pd.DataFrame, snapshot: rule.Snapshot) -> pd.DataFrame:
     """Prices that are 100 times too large or small are brought to the unit of the newest bars with trades.
 
     Whole bars, from a jump by 100 to the jump back or to an end of the history: `bar_rescaled_by_100`. Single prices,
     against the rest of their bar and the bars around: `price_rescaled_by_100`. Volume stays: a share is a share.
-    Dividends and capital gains are rescaled with bars that reach back to the beginning, since then the quotation itself
-    has changed; not with a mix-up in between, as sources keep them apart. adj_close is judged by itself.
+    Dividends and capital gains follow their bars where that brings them nearer to what the source's adjusted close was
+    made of, or without one to `USUAL_YIELD`: sources keep them apart. adj_close is judged by itself.
 
     Prices must be positive and in order. Halts when only the last few bars are in another unit, when units differ by
     more than 100, when the volume says that it was a split, and when a jump by more than `TELLING` would be left.
@@ -75,10 +84,9 @@ def in_one_unit(frame: pd.DataFrame, snapshot: rule.Snapshot) -> pd.DataFrame:
     rescaled = frame.assign(adj_close=frame["adj_close"] * UNIT**by_adj_close)
     for column, name in enumerate(PRICES):
         rescaled[name] = frame[name] * UNIT ** by_price[:, column]
-    first = by_bar[pure][0]
-    beginning = ~np.logical_or.accumulate(pure & (by_bar != first))
-    for name in ("dividends", "capital_gains"):
-        rescaled[name] = frame[name] * UNIT ** np.where(beginning, first, 0.0)
+    by_payment = _powers_of_payments(rescaled, by_bar)
+    for name in PAYMENTS:
+        rescaled[name] = frame[name] * UNIT**by_payment
     rescaled = rule.flag(rescaled, by_bar != 0, "bar_rescaled_by_100")
     return rule.flag(rescaled, ~pure & by_price.any(axis=1), "price_rescaled_by_100")
 
@@ -163,6 +171,25 @@ def _powers_of_prices(hundreds: np.ndarray, by_bar: np.ndarray, pure: np.ndarray
     ones = np.rint(off)
     certain = ((np.abs(ones) <= 1) & (np.abs(off - ones) <= _hundreds(BAND))).all(axis=1)
     powers[mixed[certain]] = -ones[certain]
+    return powers
+
+
+def _powers_of_payments(rescaled: pd.DataFrame, by_bar: np.ndarray) -> np.ndarray:
+    """`by_bar` on stretches whose payments are in the unit of their bars, 0 elsewhere; prices are rescaled already."""
+    paid = rescaled[list(PAYMENTS)].to_numpy().sum(axis=1)
+    close = rescaled["close"].to_numpy()
+    before = np.concatenate([close[:1], close[:-1]])
+    implied = evidence.implied_payments(close, rescaled["adj_close"].to_numpy())
+    # An amount that is not 1/1,000 of the price at least can't be told from the rounding of adjusted closes.
+    expected = np.where(implied > before / 1000, implied, USUAL_YIELD * before)
+    rows = np.flatnonzero((paid > 0) & (by_bar != 0))
+    stretch = np.cumsum(np.diff(by_bar, prepend=by_bar[:1]) != 0)
+    powers = np.zeros(len(by_bar))
+    for number in np.unique(stretch[rows]):
+        mine = rows[stretch[rows] == number]
+        off, power = np.median(_hundreds(paid[mine] / expected[mine])), by_bar[mine[0]]
+        if abs(off + power) < abs(off):
+            powers[stretch == number] = power
     return powers
 
 

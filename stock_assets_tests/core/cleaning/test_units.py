@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stock_assets.core import cleaning
+from stock_assets.core import adjusting, cleaning
 from stock_assets.core.cleaning import rule, units
 from stock_assets.core.errors import BadPricesError
 from stock_assets.sources.simulated import SimulatedSource
@@ -22,9 +22,10 @@ BAR, PRICE = "bar_rescaled_by_100", "price_rescaled_by_100"
 
 @pytest.fixture
 def raw() -> pd.DataFrame:
-    """Forty bars between 9 and 12, with a dividend of 0.5 on the sixth and on the thirtieth."""
+    """Forty bars between 9 and 12, with a dividend of 0.5 on the sixth and on the thirtieth, and adjusted for them."""
     bars = swinging(40, date(2024, 1, 2))
     bars.iloc[[5, 29], bars.columns.get_loc("dividends")] = 0.5
+    bars["adj_close"] = bars["close"] * adjusting.dividend_factors(bars["close"], bars["dividends"])
     return bars
 
 
@@ -70,15 +71,23 @@ class TestRepaired:
 
     @pytest.mark.parametrize("from_row", [10, 33])
     def test_a_new_unit_from_some_session_on(self, raw, factor, from_row):
-        # The dividends before were paid in the old unit too.
-        before = scaled(raw, slice(0, from_row), factor, [*RESCALED, "dividends"])
-        frame = in_one_unit(before)
-        assert_repaired(frame, raw)
+        frame = in_one_unit(scaled(raw.assign(dividends=0.0), slice(0, from_row), factor))
+        assert_repaired(frame, raw.assign(dividends=0.0))
         assert flagged(frame, BAR) == list(range(from_row))
 
-    def test_dividends_are_left_alone_in_a_mix_up_of_bars(self, raw, factor):
-        frame = in_one_unit(scaled(raw, slice(20, 33), factor))
-        assert frame["dividends"].iloc[29] == 0.5
+    @pytest.mark.parametrize("witness", ["adj_close", "usual yield"])
+    @pytest.mark.parametrize("rows", [slice(0, 33), slice(3, 33)])
+    @pytest.mark.parametrize("columns", [PRICES, [*PRICES, "dividends"]])
+    def test_dividends_follow_where_they_are_in_the_same_unit(self, raw, factor, rows, columns, witness):
+        # 0.05 on a price of 10 or 11: 0.5 %.
+        raw["dividends"] /= 10
+        raw["adj_close"] = NAN
+        if witness == "adj_close":
+            # A special dividend of 2: a fifth of the price, and the adjusted closes agree.
+            raw.iloc[29, raw.columns.get_loc("dividends")] = 2.0
+            table = pd.DataFrame({"close": raw["close"], "dividend": raw["dividends"]})
+            raw["adj_close"] = raw["close"] * adjusting.dividend_factors(table["close"], table["dividend"])
+        assert_repaired(in_one_unit(scaled(raw, rows, factor, columns)), raw)
 
     def test_a_bar_in_between_without_source_adjusted_closes(self, raw, factor):
         frame = in_one_unit(scaled(raw.assign(adj_close=NAN), [20], factor, PRICES))
@@ -103,7 +112,7 @@ def test_the_newest_bars_with_trades_set_the_unit(raw):
     # AET in London, May 2022: a stock without trades, quoted in pounds before and after, in pence on the trade.
     raw["volume"] = 0.0
     raw.loc[raw.index[25], "volume"] = 532_454.0
-    quoted = scaled(scaled(raw, slice(0, 20), 0.01, [*RESCALED, "dividends"]), slice(30, 40), 0.01)
+    quoted = scaled(scaled(raw, slice(0, 20), 0.01), slice(30, 40), 0.01)
     frame = in_one_unit(quoted)
     assert_repaired(frame, raw)
     assert flagged(frame, BAR) == [*range(20), *range(30, 40)]

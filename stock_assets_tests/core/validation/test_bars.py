@@ -66,16 +66,22 @@ def test_hardly_any_bars(calm, name, n):
 
 
 class TestZeroVolume:
-    @pytest.mark.parametrize(("n", "passed"), [(2, True), (3, False)])
-    def test_two_of_the_last_252_pass(self, calm, n, passed):
-        calm.iloc[100 : 100 + n, calm.columns.get_loc("volume")] = 0.0
-        finding = ask("volume_is_seldom_zero", calm)
-        assert (finding.passed, finding.observed, finding.threshold) == (passed, n, 2)
-        assert len(finding.offending) == (0 if passed else n)
+    def without_volume(self, calm: pd.DataFrame, rows: slice, *, flat: bool) -> validation.Finding:
+        calm.iloc[rows, calm.columns.get_loc("volume")] = 0.0
+        if flat:
+            calm.iloc[rows, calm.columns.get_indexer(["high", "low"])] = 100.0
+        return ask("volume_is_seldom_zero", calm)
 
-    def test_older_ones_do_not_count(self, calm):
-        calm.iloc[:48, calm.columns.get_loc("volume")] = 0.0
-        assert ask("volume_is_seldom_zero", calm).observed == 0
+    @pytest.mark.parametrize(("n", "found"), [(2, []), (3, [100, 101, 102])])
+    def test_two_of_the_last_252_pass(self, calm, n, found):
+        assert rows_of(self.without_volume(calm, slice(100, 100 + n), flat=True), calm) == found
+
+    def test_one_on_which_the_price_moved_does_not(self, calm):
+        assert rows_of(self.without_volume(calm, slice(10, 11), flat=False), calm) == [10]
+
+    @pytest.mark.parametrize("flat", [True, False])
+    def test_thin_trading_in_the_youth_of_a_stock(self, calm, flat):
+        assert self.without_volume(calm, slice(0, 48), flat=flat).passed
 
     def test_an_index_has_none(self, calm):
         finding = ask("volume_is_seldom_zero", calm.assign(volume=0))
@@ -83,8 +89,7 @@ class TestZeroVolume:
         assert finding.observed == "no volume at all, as indices and currencies have none"
 
     def test_a_stock_that_is_no_longer_traded(self, calm):
-        calm.iloc[40:, calm.columns.get_loc("volume")] = 0.0
-        finding = ask("volume_is_seldom_zero", calm)
+        finding = self.without_volume(calm, slice(40, 300), flat=True)
         assert (finding.passed, finding.observed, len(finding.offending)) == (False, 252, 20)
 
 
@@ -106,10 +111,21 @@ class TestStale:
     def test_equal_closes(self, calm, n, found):
         assert self.repeated(calm, n, ["close"]) == found
 
-    @pytest.mark.parametrize(("n", "found"), [(7, []), (8, list(range(100, 108)))])
-    def test_bars_that_are_carried_on_without_volume(self, calm, n, found):
-        calm.iloc[100 : 100 + n, calm.columns.get_loc("volume")] = 0.0
-        assert self.repeated(calm, n, [*PRICES]) == found
+    @pytest.mark.parametrize("flat", [True, False])
+    @pytest.mark.parametrize(
+        ("n", "seldom", "found"), [(1, 0, [101]), (1, 50, []), (6, 50, []), (7, 50, [*range(100, 108)])]
+    )
+    def test_bars_that_are_carried_on_without_volume(self, calm, n, seldom, found, flat):
+        """Where a stock trades on every session one is enough; where it often does not, the close must stand still."""
+        calm.iloc[:seldom, calm.columns.get_loc("volume")] = 0.0
+        calm.iloc[101 : 101 + n, calm.columns.get_loc("volume")] = 0.0
+        if flat:
+            calm.iloc[100, calm.columns.get_indexer(PRICES)] = calm["close"].iloc[100]
+        assert self.repeated(calm, n + 1, [*PRICES]) == found
+
+    def test_a_last_bar_like_the_one_before(self, calm):
+        calm.iloc[-1, calm.columns.get_indexer(PRICES)] = calm[list(PRICES)].iloc[-2].to_numpy()
+        assert rows_of(ask("prices_are_not_stale", calm), calm) == [299]
 
     def test_prices_in_eighths_of_a_dollar_stood_still(self, calm):
         old = calm.set_axis(calm.index - pd.Timedelta(days=365 * 25))
