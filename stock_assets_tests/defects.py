@@ -389,6 +389,16 @@ def price_spike(raw, rng):
 
 
 @defect()
+def bar_spike(raw, rng):
+    """All prices of one row, not the first or last, are 1.5 to 10 times what they were, or that part of it.
+
+    Left out: at either end nothing shows that they come back.
+    """
+    row, factor = _row(rng, 1, len(raw) - 2), _log_uniform(rng, 1.5, 10) ** float(rng.choice([-1, 1]))
+    return _scaled(raw, ALL_PRICES, row, row + 1, factor), _told(raw, "bar spikes", row, factor=factor)
+
+
+@defect()
 def volume_zero(raw, rng):
     """1 to 20 sessions in a row, on which the price moved, have no volume: what yfinance makes of a missing one."""
     first, end = _stretch(rng, 0, len(raw) - 1, 20)
@@ -485,8 +495,8 @@ def _hundred(rng: Rng) -> float:
 
 @defect()
 def cell_hundredfold(raw, rng):
-    """One price of one row is 100 times, or a hundredth of, what it was."""
-    row, name, factor = _row(rng, 0, len(raw) - 1), str(rng.choice(PRICES)), _hundred(rng)
+    """One price of one row, or its adj_close, is 100 times, or a hundredth of, what it was."""
+    row, name, factor = _row(rng, 0, len(raw) - 1), str(rng.choice(ALL_PRICES)), _hundred(rng)
     return _scaled(raw, name, row, row + 1, factor), _told(raw, f"{name} x{factor:g}", row, factor=factor)
 
 
@@ -583,6 +593,10 @@ def split_not_applied_to_a_stretch(raw, rng):
     return bad, _told(raw, "in old shares", first, end, split=f"{raw.index[row]:%Y-%m-%d}", **parameters)
 
 
+TELLING_SPIN_OFF = 12.0
+"""1.1 for 1 in a stock whose median move is 0.8 % a session, 1.4 for 1 where it is 2.8 %."""
+
+
 def _has_spin_off(raw: pd.DataFrame) -> bool:
     return len(_spin_off_rows(raw)) > 0
 
@@ -591,12 +605,22 @@ def _spin_off_rows(raw: pd.DataFrame) -> np.ndarray:
     ratio = raw["stock_splits"].to_numpy()
     low, high = histories.SPIN_OFF_RATIOS
     rows = np.flatnonzero((ratio >= low) & (ratio <= high))
-    return rows[rows >= 1]
+    rows = rows[rows >= 1]
+    return rows[np.log(ratio[rows]) >= TELLING_SPIN_OFF * _usual_moves(raw)[rows]]
+
+
+def _usual_moves(raw: pd.DataFrame) -> np.ndarray:
+    """The median absolute return of the 60 sessions around each row."""
+    moves = pd.Series(raw["close"].to_numpy()).pct_change().abs()
+    return moves.rolling(60, min_periods=1, center=True).median().to_numpy()
 
 
 @defect(on=_has_spin_off)
 def spin_off_not_applied(raw, rng):
-    """A split of 1.1 to 1.4, Yahoo's way to say that a part was spun off, is recorded but not applied before it."""
+    """A split of 1.1 to 1.4, Yahoo's way to say that a part was spun off, is recorded but not applied before it.
+
+    The jump it leaves is `TELLING_SPIN_OFF` usual moves or more: smaller ones markets make on their own.
+    """
     rows = _spin_off_rows(raw)
     row = int(rows[_row(rng, 0, len(rows) - 1)])
     bad, parameters = _unadjusted(raw, rng, 0, row, float(raw["stock_splits"].iloc[row]))
@@ -789,13 +813,23 @@ def dividend_not_split_adjusted(raw, rng):
     return _paid(raw, row, value), _told(raw, "dividend in old shares", row, ratio=ratio)
 
 
-@defect(on=lambda raw: len(_dividends_before_splits(raw, 2.0)) > 0)
-def dividend_not_split_adjusted_in_adj_close_too(raw, rng):
-    """A dividend before a split of 2:1 or more, or 1:2 or less, is in old shares, and adj_close has the same error.
+def _regular_dividends_before_splits(raw: pd.DataFrame) -> list[tuple[int, int]]:
+    """Those before a split of 2:1 or more, or 1:2 or less, that are within half as much again of both neighbours."""
+    rows = _dividend_rows(raw)
+    paid = np.log(raw["dividends"].to_numpy()[rows])
+    like_last = np.abs(np.diff(paid, prepend=np.inf)) <= np.log(1.5)
+    like_next = np.abs(np.diff(paid, append=np.inf)) <= np.log(1.5)
+    regular = set(rows[like_last & like_next].tolist())
+    return [(row, split) for row, split in _dividends_before_splits(raw, 2.0) if row in regular]
 
-    Its neighbours, half as large or less, and the later split of the same ratio contradict it; the price does not.
+
+@defect(on=lambda raw: len(_regular_dividends_before_splits(raw)) > 0)
+def dividend_not_split_adjusted_in_adj_close_too(raw, rng):
+    """A dividend is in the shares of before a later split of 2:1 or more, or 1:2 or less, and adj_close has it so too.
+
+    The split's ratio and its neighbours, which are like what it was, contradict it; the price does not.
     """
-    pairs = _dividends_before_splits(raw, 2.0)
+    pairs = _regular_dividends_before_splits(raw)
     row, split = pairs[_row(rng, 0, len(pairs) - 1)]
     ratio, value = float(raw["stock_splits"].iloc[split]), float(raw["dividends"].iloc[row])
     bad = _adj_close_knows(raw, row, instead_of=value, of=value * ratio)
@@ -870,9 +904,7 @@ def _with_gains_in_dividends(raw: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarra
 
 
 def _gains_in_usual_moves(raw: pd.DataFrame) -> float:
-    """All capital gains as multiples of the median absolute return of the 60 sessions before each, at most 10 each."""
+    """All capital gains as multiples of the usual move, at most 10 each."""
     close, gains = raw["close"].to_numpy(), raw["capital_gains"].to_numpy()
-    usual = pd.Series(close).pct_change().abs().rolling(60, min_periods=1).median().shift(1).to_numpy()
     rows = _rows(raw, "capital_gains")
-    rows = rows[rows >= 60]
-    return float(np.minimum(gains[rows] / close[rows - 1] / usual[rows], 10.0).sum())
+    return float(np.minimum(gains[rows] / close[rows - 1] / _usual_moves(raw)[rows], 10.0).sum())
