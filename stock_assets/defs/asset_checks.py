@@ -14,6 +14,8 @@ from stock_assets.defs import describe, logs, partitions
 from stock_assets.storage import snapshots
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from stock_assets.core.validation import Finding
 
 # A step of checks is called after its asset, and tells in its asset's log.
@@ -39,12 +41,13 @@ def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
         # By hand and not as an input: Dagster is not to know of a dependency on another partition.
         beside = _ask(context, checks.RAW_BESIDE_EARLIER, raw_prices, snapshot.earlier_table("raw_prices"))
         yield from _results(context, "raw_prices", [*asked, *beside])
+        _keep_blocked(context, "raw_prices", asked, raw_prices)
 
     @dg.multi_asset_check(
         name=f"clean_prices{STEP_SUFFIX}",
         specs=_specs("clean_prices", grid, additional_deps=["raw_prices"]),
         ins={"raw_prices": dg.AssetIn("raw_prices")},
-        required_resource_keys={"log_dir"},
+        required_resource_keys={"log_dir", "store"},
     )
     def clean_prices_checks(
         context: dg.AssetCheckExecutionContext, clean_prices, raw_prices
@@ -52,6 +55,7 @@ def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
         asked = _ask(context, checks.CLEAN, clean_prices)
         beside = _ask(context, checks.CLEAN_BESIDE_RAW, clean_prices, raw_prices)
         yield from _results(context, "clean_prices", [*asked, *beside])
+        _keep_blocked(context, "clean_prices", asked, raw_prices)
 
     @dg.multi_asset_check(
         name=f"features{STEP_SUFFIX}",
@@ -83,6 +87,15 @@ def _ask(context: dg.AssetCheckExecutionContext, asked: Iterable[checks.Check], 
 
     ticker, session = partitions.split(context.partition_key)
     return [(check, getattr(validation, check.name)(*frames, ticker=ticker, as_of=session)) for check in asked]
+
+
+def _keep_blocked(
+    context: dg.AssetCheckExecutionContext, asset: str, asked: Sequence[_Asked], raw_prices: "pd.DataFrame"
+) -> None:
+    from stock_assets.storage import quarantine
+
+    ticker, session = partitions.split(context.partition_key)
+    quarantine.keep_blocked(context.resources.store, asset, asked, ticker=ticker, session=session, snapshot=raw_prices)
 
 
 def _results(

@@ -66,8 +66,9 @@ def test_a_repair_is_told_with_its_session(make_graph):
 
     graph = make_graph(prices=CannedSource(change=twice))
     assert graph.run(PRICES).success
-    [line] = [line for line in graph.log("clean_prices") if " WARNING " in line]
-    assert line.endswith(f"WARNING TSLA {SESSION} 2023-11-24: repeated_bar_dropped")
+    repair, check = [line for line in graph.log("clean_prices") if " WARNING " in line]
+    assert repair.endswith(f"WARNING TSLA {SESSION} 2023-11-24: repeated_bar_dropped")
+    assert check.endswith("check no_bar_is_repaired failed: 1; expected 0 rows with a repair")
 
 
 def test_nothing_goes_to_the_root_logger(tmp_path, caplog):
