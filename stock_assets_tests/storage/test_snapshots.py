@@ -56,3 +56,27 @@ def test_another_sessions_file_in_its_place_is_refused(snapshot: Snapshot) -> No
 def test_a_document_is_no_table(snapshot: Snapshot) -> None:
     with pytest.raises(errors.MissingArtefactError, match=r"price_metrics has no file 2024-03-08\.parquet; it has"):
         snapshot.table("price_metrics")
+
+
+class TestEarlierTable:
+    def test_the_most_recent_before_the_session(self, snapshot: Snapshot) -> None:
+        for session, source in ((dt.date(2024, 3, 1), "then"), (dt.date(2024, 3, 5), "lately"), (FRIDAY, "now")):
+            table = pd.DataFrame({"close": [1.0]}, index=pd.DatetimeIndex([session], name="session").as_unit("ns"))
+            about = {"ticker": "STX", "as_of": session, "source": source}
+            files = {".parquet": formats.encode_table(table, asset="raw_prices", **about)}
+            snapshot.store.write("raw_prices", "STX", session, files)
+        found = snapshot.earlier_table("raw_prices")
+        assert isinstance(found, pd.DataFrame)
+        assert found.attrs["source"] == "lately"
+
+    def test_none(self, snapshot: Snapshot) -> None:
+        assert snapshot.earlier_table("clean_prices") == "no earlier snapshot"
+        assert snapshot.earlier_table("raw_prices") == "no earlier snapshot"
+
+    @pytest.mark.parametrize("content", [b"no table", None], ids=["damaged", "another one's"])
+    def test_one_that_can_not_be_used_is_told(self, snapshot: Snapshot, content: bytes | None) -> None:
+        stored = content or snapshot.store.read("clean_prices", "STX", FRIDAY)[".parquet"]
+        snapshot.store.write("clean_prices", "STX", dt.date(2024, 3, 7), {".parquet": stored})
+        told = snapshot.earlier_table("clean_prices")
+        assert isinstance(told, str)
+        assert told.startswith("the earlier snapshot of 2024-03-07 can't be used: STX 2024-03-07: clean_prices")
