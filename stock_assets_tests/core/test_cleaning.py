@@ -61,6 +61,10 @@ class TestForm:
         with pytest.raises(SchemaError, match=r"column volume is (object|str)"):
             clean(raw.assign(volume=["1", "2", "3", "4", "5"]))
 
+    def test_a_column_given_twice(self, raw):
+        with pytest.raises(SchemaError, match="can't be read: column close 2 times;"):
+            clean(pd.concat([raw, raw[["close"]]], axis=1))
+
     def test_adjusted_close_of_the_source_is_not_needed(self, raw):
         pd.testing.assert_frame_equal(clean(raw.assign(adj_close=NAN)), clean(raw), check_exact=True)
 
@@ -100,7 +104,7 @@ class TestEvents:
         with pytest.raises(BadPricesError, match="impossible split ratio: 2024-03-06"):
             clean(raw)
 
-    @pytest.mark.parametrize("ratio", [2.0, 3.0, 7.0, 0.1, 1.281])  # the last: GE's spin-off
+    @pytest.mark.parametrize("ratio", [2.0, 1.281])  # in the noise of this week; the last: GE's spin-off
     def test_a_split_not_applied_halts(self, raw, ratio):
         raw["dividends"] = 0.0
         raw.loc["2024-03-07", "stock_splits"] = ratio

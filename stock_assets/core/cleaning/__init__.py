@@ -59,11 +59,13 @@ def clean_prices(raw: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> pd.
 
 def _as_numbers(raw: pd.DataFrame, snapshot: Snapshot) -> pd.DataFrame:
     """The columns that count, as float64 under a naive index in nanoseconds, and an empty `repairs`."""
-    problems = [f"no column {name}" for name in INPUTS if name not in raw.columns]
+    times = {name: list(raw.columns).count(name) for name in INPUTS}
+    problems = [f"no column {name}" for name, n in times.items() if n == 0]
+    problems += [f"column {name} {n} times" for name, n in times.items() if n > 1]
     problems += [
         f"column {name} is {raw[name].dtype}"
-        for name in INPUTS
-        if name in raw.columns and (raw[name].dtype.kind not in "iuf")
+        for name, n in times.items()
+        if n == 1 and raw[name].dtype.kind not in "iuf"
     ]
     if not isinstance(raw.index, pd.DatetimeIndex):
         problems.append(f"index of {raw.index.dtype}")
