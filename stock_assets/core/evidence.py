@@ -80,7 +80,7 @@ def usual_moves(close: np.ndarray, rows: np.ndarray) -> np.ndarray:
     The median of the absolute returns within `WINDOW` sessions, its own left out, over that of Student's t of scale 1.
     Sessions that don't move the price don't count, as often there was no trade; at least `SMALLEST_USUAL_MOVE`.
     """
-    moves = np.full(len(close) + 2 * WINDOW, np.nan)
+    moves = np.full(max(len(close), 1) + 2 * WINDOW, np.nan)
     moves[WINDOW + 1 : WINDOW + len(close)] = np.abs(close[1:] / close[:-1] - 1)
     moves[moves == 0] = np.nan
     windows = np.lib.stride_tricks.sliding_window_view(moves, 2 * WINDOW + 1)[rows]

@@ -126,11 +126,16 @@ def test_repairs_say_what_yahoo_said_in_the_end(real_prices_dir, ticker, as_of):
     ("ticker", "session", "ratio"),
     [("AAPL", "2014-06-09", 7), ("AAPL", "2020-08-31", 4), ("KO", "2012-08-13", 2), ("TSLA", "2022-08-25", 3)],
 )
-def test_a_real_split_that_was_not_applied_is_noticed(real_prices_dir, ticker, session, ratio):
+def test_a_real_split_that_was_not_applied_is_applied(real_prices_dir, ticker, session, ratio):
     raw = served(real_prices_dir, ticker, NOW)
-    raw.loc[raw.index < session, OHLC] *= ratio
-    with pytest.raises(cleaning.BadPricesError, match=f"{ticker} 2024-03-08: 1 bar with a split .*{session}"):
-        cleaning.clean_prices(raw, ticker=ticker, as_of=NOW)
+    right = cleaning.clean_prices(raw, ticker=ticker, as_of=NOW)
+    before = raw.index < session
+    raw.loc[before, [*OHLC, "adj_close"]] *= ratio
+    raw.loc[before, "volume"] /= ratio
+    repaired = cleaning.clean_prices(raw, ticker=ticker, as_of=NOW)
+    assert ((repaired["repairs"] == "split_applied") == before).all()
+    assert disagreement(repaired[OHLC], right[OHLC]) < 1e-12
+    assert (repaired["volume"] == right["volume"]).all()
 
 
 def test_no_later_value_reaches_a_clean_table(real_prices_dir):
