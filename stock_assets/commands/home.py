@@ -3,7 +3,9 @@
 Dagster's is made when absent, with our configuration, so that nothing phones home by default.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,17 +38,36 @@ def prepare(dagster_home: Path) -> Path:
 def instance(dagster_home: Path) -> "dg.DagsterInstance":
     """Dagster's instance of that folder, which is prepared first.
 
+    Its databases are made by one process at a time: two that do it at once leave some that Dagster refuses for ever.
     Raises `SettingsError` when the folder, its `dagster.yaml` or its databases can't be used.
     """
+    import alembic.util
     import dagster as dg
     import sqlalchemy.exc
     import yaml
 
     prepare(dagster_home)
     try:
-        return dg.DagsterInstance.from_config(str(dagster_home))
-    except (yaml.YAMLError, dg.DagsterError, sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+        with _alone(dagster_home):
+            return dg.DagsterInstance.from_config(str(dagster_home))
+    except (
+        yaml.YAMLError,
+        dg.DagsterError,
+        sqlalchemy.exc.SQLAlchemyError,
+        alembic.util.CommandError,
+        OSError,
+    ) as error:
         raise unusable(dagster_home, error) from error
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time. The kernel lets go of the lock when its holder dies, however it dies."""
+    import fcntl
+
+    with (folder / ".lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def prepare_logs(log_dir: Path) -> None:

@@ -1,5 +1,8 @@
 """Dagster's folder and that of the logs: made when absent, left alone when there, told clearly when unusable."""
 
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -8,6 +11,8 @@ import yaml
 
 from stock_assets.commands import home
 from stock_assets.core.errors import SettingsError
+from stock_assets.settings import project_root
+from stock_assets_tests.place import clean_environment
 
 
 def test_a_new_home_does_not_phone_home(tmp_path: Path) -> None:
@@ -39,6 +44,57 @@ def test_our_configuration_is_one_that_dagster_takes(tmp_path: Path) -> None:
     with home.instance(tmp_path) as instance:
         assert isinstance(instance, dg.DagsterInstance)
         assert instance.get_runs() == []
+
+
+MAKE_AT_A_SIGN = """
+import pathlib, sys, time
+import dagster
+from stock_assets.commands import home
+folder = pathlib.Path(sys.argv[1])
+print("ready", flush=True)
+while not folder.exists():
+    time.sleep(0.001)
+home.instance(folder).dispose()
+"""
+
+
+def test_two_processes_that_make_it_at_once_make_it_well(tmp_path: Path) -> None:
+    """Left to itself, Dagster then writes its databases' version twice, and refuses them from that moment on."""
+    folder = tmp_path / "home"
+    makers = [
+        subprocess.Popen(
+            [sys.executable, "-c", MAKE_AT_A_SIGN, str(folder)],
+            cwd=project_root(),
+            env=clean_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for maker in makers:
+        assert maker.stdout is not None
+        assert maker.stdout.readline() == "ready\n"
+    folder.mkdir()
+    for maker in makers:
+        _, err = maker.communicate(timeout=60)
+        assert maker.returncode == 0, err
+    databases = list(folder.rglob("*.db"))
+    assert len(databases) == 3
+    for database in databases:
+        with sqlite3.connect(database) as connection:
+            assert connection.execute("select count(*) from alembic_version").fetchall() == [(1,)]
+        connection.close()
+    home.instance(folder).dispose()
+
+
+def test_databases_that_dagster_refuses_are_told_in_a_line(tmp_path: Path) -> None:
+    home.instance(tmp_path).dispose()
+    with sqlite3.connect(tmp_path / "history" / "runs.db") as connection:
+        connection.execute("insert into alembic_version values ('another')")
+    connection.close()
+    with pytest.raises(SettingsError, match=f"DAGSTER_HOME {tmp_path} can't be used: Version table 'alembic_version'"):
+        home.instance(tmp_path)
 
 
 def test_a_file_in_the_place_of_the_home(tmp_path: Path) -> None:
