@@ -100,11 +100,11 @@ def outcomes_of(folder: Path) -> list[Outcome]:
 
 def read(path: Path) -> pd.DataFrame:
     """A file's bars as raw prices, on consecutive sessions of XNYS that end with the last row's date."""
-    table = pd.read_csv(path)
-    days = pd.to_datetime(table.iloc[:, 0].str[:10])
-    table = table.rename(columns=base.YAHOO_HEADINGS).iloc[np.argsort(days.to_numpy(), kind="stable")]
-    known = sessions.sessions_between(sessions.FIRST_SESSION, days.max().date())[-len(table) :]
-    values = {name: table[name].to_numpy("float64") for name in base.RAW_COLUMNS if name in table}
+    table = pd.read_csv(path).rename(columns=base.YAHOO_HEADINGS)
+    dates = pd.DatetimeIndex(table.iloc[:, 0].str[:10])
+    order = np.argsort(dates.to_numpy(), kind="stable")
+    known = sessions.sessions_between(sessions.FIRST_SESSION, dates.max().date())[-len(table) :]
+    values = {name: table[name].to_numpy("float64")[order] for name in base.RAW_COLUMNS if name in table.columns}
     return adjusting.as_served_on(base.raw_frame(known, values), known[-1].date())
 
 
@@ -141,7 +141,7 @@ def _outcome_of_pair(case: str, bad: pd.DataFrame, fixed: pd.DataFrame) -> Outco
         verdict = "repaired" if coherent else "repaired*"
     elif _same_once_cleaned(case, clean, fixed):
         verdict = "repaired+"
-    elif (clean["repairs"] != "").any():
+    elif bool((clean["repairs"] != "").any()):
         verdict = "differs"
     elif all_failing:
         verdict = "warned" if failing else "warned+"
@@ -156,7 +156,7 @@ def _outcome_of_right_one(case: str, right: pd.DataFrame) -> Outcome:
     except BadPricesError as error:
         return _halted(case, error)
     failing = _failing(case, right)
-    touched = (clean["repairs"] != "").any() or failing
+    touched = bool(failing) or bool((clean["repairs"] != "").any())
     return Outcome(case, "touched" if touched else "untouched", *_repairs(clean, failing))
 
 

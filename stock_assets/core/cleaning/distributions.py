@@ -33,7 +33,10 @@ SMALLEST_SPLIT = 1.4
 """Splits by less (3 for 2 is the smallest usual one) don't explain an amount: a change of the dividend looks alike."""
 
 HALF_A_YEAR = 126
-"""Sessions."""
+"""In sessions: how long before a split a single dividend may have escaped it.
+
+Longer, and a dividend that was truly doubled once, before some 2 for 1 split, would be halved.
+"""
 
 REPEATED_WITHIN = 2
 """Sessions within which no company goes ex twice with the same amount.
@@ -84,26 +87,28 @@ def with_dividends_in_new_shares(frame: pd.DataFrame, snapshot: rule.Snapshot) -
     close = frame["close"].to_numpy()
     implied = _implied(frame, rows)
     alone = _only_ones_of_their_time(rows)
-    # As if each were wrong by `divisor`: what the price and the adjusted close say of it, for all payments at once.
     amounts, divided_by = paid.copy(), np.ones(len(rows))
     for last in splits[::-1]:
         for first in splits[splits <= last]:
+            # All payments at once, as if each were in the shares of before the splits from `first` to `last`.
             divisor = np.prod(ratio[splits[(splits >= first) & (splits <= last)]])
             if max(divisor, 1 / divisor) < SMALLEST_SPLIT:
                 continue
             instead = paid / divisor
-            possible = (rows <= first) & (divided_by == 1.0)
-            possible &= evidence.price_speaks_for(instead, paid, close, rows) >= evidence.CONTRARY
-            certain = possible & evidence.implied(implied, instead, close[rows - 1])
-            for n in range(len(rows) - 2, -1, -1):
-                if not possible[n] or certain[n]:
-                    continue
-                following = instead[n + 1] if certain[n + 1] else amounts[n + 1]
-                nearer = abs(np.log(instead[n] / following)) < abs(np.log(paid[n] / following))
-                same = abs(instead[n] / following - 1) <= SAME_AMOUNT
-                at_split = rows[n] <= first < rows[n + 1]
-                between = n > 0 and _alike(instead[n], amounts[n - 1]) and first - rows[n] <= HALF_A_YEAR
-                certain[n] = (certain[n + 1] and nearer) or (alone[n] and same and (at_split or between))
+            before, following = np.append(np.nan, amounts[:-1]), np.append(amounts[1:], np.nan)
+            same = alone & (np.abs(instead / following - 1) <= SAME_AMOUNT)
+            at_split = np.append(rows[1:], 0) > first
+            between = _alike(instead, before) & (first - rows <= HALF_A_YEAR)
+            certain = evidence.implied(implied, instead, close[rows - 1]) | (same & (at_split | between))
+            certain &= (rows <= first) & (divided_by == 1.0)
+            if not certain.any():
+                continue
+            possible = evidence.price_speaks_for(instead, paid, close, rows) >= evidence.CONTRARY
+            certain &= possible
+            for n in range(int(np.searchsorted(rows, first, side="right")) - 2, -1, -1):
+                if certain[n + 1] and possible[n] and divided_by[n] == 1.0:
+                    nearer = abs(np.log(instead[n] / instead[n + 1])) < abs(np.log(paid[n] / instead[n + 1]))
+                    certain[n] |= nearer
             amounts, divided_by = np.where(certain, instead, amounts), np.where(certain, divisor, divided_by)
     return _with_amounts(frame, rows, amounts, divided_by != 1.0, "dividend_split_adjusted")
 
