@@ -16,6 +16,7 @@ from stock_assets_tests.defs.graph import (
     failures,
     later,
     materialised,
+    metadata,
 )
 
 
@@ -182,6 +183,19 @@ def test_a_target_that_did_not_follow_is_found_in_the_stored_features(make_graph
     assert row.data["session"] == f"{table.index[100]:%Y-%m-%d}"
 
 
+def test_every_repair_reaches_a_person(make_graph):
+    def hair_below(bars, ticker, session):
+        bars.loc["2023-05-01", "high"] = bars.loc["2023-05-01", ["open", "close"]].max() * (1 - 1e-6)
+        return bars
+
+    result = make_graph(prices=CannedSource(change=hair_below)).run(PRICES)
+    assert result.success
+    check = evaluations(result, "clean_prices")["no_bar_is_repaired"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    [row] = check.metadata["offending sessions"].records
+    assert (row.data["session"], row.data["repairs"]) == ("2023-05-01", "high_low_widened")
+
+
 class TestHistoryIsUnrevised:
     """The check that looks at another session than its own: an earlier one."""
 
@@ -226,6 +240,19 @@ class TestHistoryIsUnrevised:
         assert [row.data[name] for name in ("session", "column", "rows")] == ["2023-05-01", "close", "1"]
         [line] = [line for line in graph.log("raw_prices") if f" WARNING TSLA {SESSION} check {self.NAME}" in line]
         assert f"1; expected 0 values changed since the snapshot that ended on {later(-1)}" in line
+
+    def test_the_materialisation_tells_the_same(self, make_graph):
+        graph = make_graph(prices=CannedSource(change=self.correct))
+        alone = metadata(graph.run(["raw_prices"], session=later(-2)), "raw_prices")
+        assert not alone.keys() & {"revisions", "revised values"}
+        same = metadata(graph.run(["raw_prices"], session=later(-1)), "raw_prices")
+        assert same["revisions"].value == 0
+        assert "revised values" not in same
+        result = graph.run(["raw_prices"])
+        told = metadata(result, "raw_prices")
+        assert told["revisions"].value == 1
+        check = evaluations(result, "raw_prices")[self.NAME]
+        assert told["revised values"] == check.metadata["offending sessions"]
 
     def test_prices_in_other_shares_are_told_in_one_line(self, make_graph):
         def rescaled(bars, ticker, session):
