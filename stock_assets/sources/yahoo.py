@@ -197,8 +197,8 @@ class YahooSource:
                 if self._session.last_chart is not None:
                     raise
                 # It stumbled over the stored cookie, before it asked for prices: two processes stored theirs at the
-                # same moment, or Yahoo gave one of another kind. Away with it.
-                self._forget_cookie()
+                # same moment, or Yahoo gave one of a kind that it stores, but can't load.
+                _store_no_cookie()
                 return self._asked(ticker)
         except (peewee.PeeweeException, PermissionError, NotADirectoryError, FileExistsError) as error:
             raise self._unavailable(
@@ -249,11 +249,14 @@ class YahooSource:
                         store.lookup("")
             _folder_is_set.set()
 
-    def _forget_cookie(self) -> None:
-        from yfinance import cache
 
-        if (cookies := cache.get_cookie_cache()) is not None:
-            cookies.store(_COOKIE, None)
+def _store_no_cookie() -> None:
+    """Throw yfinance's stored cookie away and store none again in this process; each process then asks for its own."""
+    from yfinance import cache
+
+    if (cookies := cache.get_cookie_cache()) is not None:
+        cookies.store(_COOKIE, None)
+        cookies.dummy = True
 
 
 def _bars(frame: pd.DataFrame, result: dict[str, Any]) -> pd.DataFrame:

@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from curl_cffi import requests
 
-from stock_assets.core import adjusting, errors, schemas
+from stock_assets.core import adjusting, errors, provisional, schemas
 from stock_assets.sources import csv_files, yahoo, yahoo_session
+from stock_assets_tests.sources import fault_table
 from stock_assets_tests.sources.fault_table import FRIDAY, nvda
 from stock_assets_tests.yahoo_server import Fault, YahooServer
 
@@ -92,6 +93,70 @@ def test_a_gap_in_yahoos_bars_stays_a_gap(source: yahoo.YahooSource, server: Yah
 
     assert bars.loc["2021-07-21", ["open", "high", "low", "close", "adj_close"]].isna().all()
     assert bars.loc["2021-07-21", "volume"] == 300
+
+
+def test_the_last_trade_comes_along(source: yahoo.YahooSource) -> None:
+    # 16:00 in New York, in summer.
+    assert source.fetch("NVDA", FRIDAY).last_trade == dt.datetime(2021, 7, 23, 20, 0, tzinfo=dt.UTC)
+
+
+def test_a_source_may_not_know_the_last_trade(source: yahoo.YahooSource, server: YahooServer) -> None:
+    server.faults["NVDA"] = fault_table.chart(lambda result: result["meta"].pop("regularMarketTime"))
+
+    assert source.fetch("NVDA", FRIDAY).last_trade is None
+
+
+def test_a_missing_volume_is_zero_but_on_the_last_bar(source: yahoo.YahooSource, server: YahooServer) -> None:
+    server.histories["NVDA"].loc[["2021-07-20", "2021-07-23"], "volume"] = np.nan
+
+    assert source.fetch("NVDA", FRIDAY).bars["volume"].tolist() == pytest.approx(
+        [400, 800, 0, 300, 200, np.nan], nan_ok=True
+    )
+
+
+def test_no_trade_on_the_last_session_is_zero(source: yahoo.YahooSource, server: YahooServer) -> None:
+    server.faults["NVDA"] = fault_table.quote("volume", 5, 0)
+
+    assert source.fetch("NVDA", FRIDAY).bars["volume"].iloc[-1] == 0
+
+
+def test_a_last_bar_without_any_number_is_not_there_and_so_not_final(
+    source: yahoo.YahooSource, server: YahooServer
+) -> None:
+    server.histories["NVDA"].loc["2021-07-23"] = [np.nan] * 6 + [0, 0, 0]
+    history = source.fetch("NVDA", FRIDAY)
+
+    assert history.bars.index[-1] == pd.Timestamp("2021-07-22")
+    with pytest.raises(errors.ProvisionalPricesError, match="NVDA 2021-07-23: prices end on 2021-07-22"):
+        provisional.require_final(
+            history.bars,
+            ticker="NVDA",
+            session=FRIDAY,
+            last_trade=history.last_trade,
+            now=dt.datetime(2021, 7, 23, 22, 1, tzinfo=dt.UTC),
+        )
+
+
+def test_an_infinite_adjusted_close_is_unknown(source: yahoo.YahooSource, server: YahooServer) -> None:
+    server.faults["NVDA"] = fault_table.chart(
+        lambda result: result["indicators"]["adjclose"][0]["adjclose"].__setitem__(1, float("inf"))
+    )
+
+    bars = source.fetch("NVDA", FRIDAY).bars
+    assert np.isnan(bars["adj_close"].iloc[1])
+    pd.testing.assert_frame_equal(bars.drop(columns="adj_close"), nvda().drop(columns="adj_close"))
+
+
+def test_the_live_bar_wins_over_the_days(source: yahoo.YahooSource, server: YahooServer) -> None:
+    def live(result: dict[str, Any]) -> None:
+        fault_table.live_bar_beside(result)
+        result["indicators"]["quote"][0]["close"][5] -= 0.5  # what the day's own bar had some minutes ago
+
+    server.faults["NVDA"] = fault_table.chart(live)
+
+    bars = source.fetch("NVDA", FRIDAY).bars
+    # With its dividend, which is dated at the opening.
+    pd.testing.assert_frame_equal(bars, nvda())
 
 
 @pytest.mark.parametrize("ticker", ["TSLA", "STX", "NVDA"])
