@@ -26,6 +26,7 @@ from stock_assets.core.errors import (
     DataError,
     MalformedPricesError,
     MissingArtefactError,
+    SchemaError,
 )
 from stock_assets.storage import formats
 from stock_assets.storage.artefacts import ArtefactStore
@@ -81,6 +82,8 @@ def keep(
 ) -> None:
     """Put a bad answer of `source` into quarantine: the table it gave, or its bytes where they are no table.
 
+    A table with types or an index that raw prices can't have is kept as CSV, under `.payload`.
+
     Problems of the same answer that are there already stay; one of the same asset and name is replaced. The same answer
     and problems give the same bytes, whenever they are kept. Raises `ArtefactError` when nothing can be written.
     """
@@ -88,9 +91,12 @@ def keep(
         raise ValueError(f"{ticker} {session}: no problem to keep; expected at least one")
     answer: dict[str, bytes] = {}
     if snapshot is not None:
-        answer[_SNAPSHOT] = formats.encode_table(
-            snapshot, asset="raw_prices", ticker=ticker, as_of=session, source=source
-        )
+        try:
+            answer[_SNAPSHOT] = formats.encode_table(
+                snapshot, asset="raw_prices", ticker=ticker, as_of=session, source=source
+            )
+        except SchemaError:
+            answer[_PAYLOAD] = snapshot.to_csv().encode()
     if payload is not None:
         answer[_PAYLOAD] = payload
     all_problems = {(problem.asset, problem.what): problem for problem in problems}

@@ -4,22 +4,12 @@ One server for the module. Prices are invented and read from CSV files: GOOD's a
 with high below low.
 """
 
-import contextlib
 import datetime as dt
 import json
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.error import URLError
 from urllib.parse import quote
 
 import pandas as pd
@@ -28,9 +18,8 @@ import pytest
 from stock_assets.core import schemas
 from stock_assets.defs import assets
 from stock_assets.sources.simulated import SimulatedSource
-from stock_assets.storage.artefacts import ArtefactStore
-from stock_assets.storage.snapshots import Snapshot
 from stock_assets_tests.end_to_end import browser as browsers
+from stock_assets_tests.end_to_end.ui_server import Server, serving, until
 
 THURSDAY, FRIDAY = dt.date(2024, 3, 7), dt.date(2024, 3, 8)
 # As few bars as the default model can be judged on, so that a run is quick.
@@ -58,12 +47,6 @@ FILES = {
 # The graph with every group opened.
 LINEAGE = "/asset-groups?expanded=" + quote(",".join(f"global@global:{group}" for group in GROUPS), safe="")
 
-LAUNCH = """
-    mutation ($params: ExecutionParams!) {
-      launchPipelineExecution(executionParams: $params) {
-        __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message }
-      }
-    }"""
 CHECKS = """
     query ($asset: AssetKeyInput!, $check: String!, $partition: String!) {
       assetCheckExecutions(assetKey: $asset, checkName: $check, partition: $partition, limit: 1) {
@@ -79,72 +62,6 @@ CHECKS = """
     }"""
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running `stock-assets ui`."""
-
-    url: str
-    data: Path
-
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"{self.url}/graphql",
-            json.dumps({"query": query, "variables": variables}).encode(),
-            {"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            answer = json.load(response)
-        assert "errors" not in answer, answer["errors"]
-        return answer["data"]
-
-    def launch(self, job: str, ticker: str, session: dt.date) -> str:
-        tags = {
-            "dagster/partition": f"{session}|{ticker}",
-            "dagster/partition/date": str(session),
-            "dagster/partition/ticker": ticker,
-        }
-        params = {
-            "selector": {
-                "repositoryLocationName": "stock_assets.definitions",
-                "repositoryName": "__repository__",
-                "pipelineName": job,
-            },
-            "runConfigData": "{}",
-            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
-        }
-        launched = self.ask(LAUNCH, params=params)["launchPipelineExecution"]
-        assert launched["__typename"] == "LaunchRunSuccess", launched
-        return launched["run"]["runId"]
-
-    def outcome(self, run_id: str) -> str:
-        """How the run ended; waits for it."""
-
-        def ended() -> str | None:
-            query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-            status = self.ask(query, id=run_id)["runOrError"]["status"]
-            return status if status in ("SUCCESS", "FAILURE", "CANCELED") else None
-
-        return until(ended, f"run {run_id} ends", seconds=120)
-
-    def materialised(self, run_id: str) -> set[str]:
-        query = """query ($id: ID!) {
-          runOrError(runId: $id) { ... on Run { assetMaterializations { assetKey { path } } } } }"""
-        found = self.ask(query, id=run_id)["runOrError"]["assetMaterializations"]
-        return {event["assetKey"]["path"][-1] for event in found}
-
-    def snapshot(self, ticker: str, session: dt.date) -> Snapshot:
-        return Snapshot(ArtefactStore(str(self.data)), ticker, session)
-
-
-def until(tell: Callable[[], Any], what: str, *, seconds: float) -> Any:
-    """What `tell` tells once it is not None."""
-    deadline = time.monotonic() + seconds
-    while (told := tell()) is None:
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain until {what}"
-        time.sleep(0.2)
-    return told
-
-
 def write_prices(folder: Path, ticker: str, *, faults: tuple[str, ...] = ()) -> None:
     """Invented bars up to FRIDAY in Yahoo's columns; on the sessions of `faults`, high and low have changed places."""
     bars = SimulatedSource().fetch(ticker, FRIDAY).bars.loc[FIRST_BAR : str(FRIDAY)].copy()
@@ -156,60 +73,12 @@ def write_prices(folder: Path, ticker: str, *, faults: tuple[str, ...] = ()) -> 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`stock-assets ui` on a free port of this machine, stopped as Ctrl-C stops it."""
     folder = tmp_path_factory.mktemp("ui")
     (folder / "prices").mkdir()
     write_prices(folder / "prices", "GOOD")
     write_prices(folder / "prices", "BAD", faults=FAULTS)
-    (folder / "watchlist.yaml").write_text("tickers:\n  - ticker: GOOD\n  - ticker: BAD\n")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("STOCK_ASSETS", "DAGSTER"))}
-    environment = inherited | {
-        "STOCK_ASSETS_SOURCE": "csv",
-        "STOCK_ASSETS_PRICES_DIR": str(folder / "prices"),
-        "STOCK_ASSETS_DATA_DIR": str(folder / "data"),
-        "STOCK_ASSETS_LOG_DIR": str(folder / "logs"),
-        "STOCK_ASSETS_WATCHLIST": str(folder / "watchlist.yaml"),
-        "STOCK_ASSETS_FIRST_SESSION": "2024-03-01",
-        "DAGSTER_HOME": str(folder / "dagster"),
-    }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Server(f"http://127.0.0.1:{port}", folder / "data")
-    with (folder / "ui.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "stock_assets.cli", "ui", "--port", str(port)],
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def answers() -> bool | None:
-        assert process.poll() is None, (folder / "ui.log").read_text()
-        try:
-            with urllib.request.urlopen(f"{server.url}/server_info", timeout=5):
-                return True
-        except (URLError, ConnectionError, TimeoutError):
-            return None
-
-    try:
-        until(answers, "the web server answers", seconds=90)
+    with serving(folder, ("GOOD", "BAD")) as server:
         yield server
-    finally:
-        stop(process)
-
-
-def stop(process: subprocess.Popen) -> None:
-    """What Ctrl-C in a terminal does: an interrupt to the whole group, which was made for this process alone."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")

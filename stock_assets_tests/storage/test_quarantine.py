@@ -72,6 +72,18 @@ def test_an_answer_that_is_no_table_is_kept_byte_for_byte(store: ArtefactStore):
     assert set(store.read("quarantine", "TSLA", FRIDAY)) == {".json", ".payload"}
 
 
+def test_a_table_that_raw_prices_can_not_be_is_kept_as_text(store: ArtefactStore):
+    odd = bars()
+    odd.index = pd.DatetimeIndex(odd.index).tz_localize("America/New_York")
+    with pytest.raises(errors.SchemaError), work(store, snapshot=odd):
+        schemas.validate(odd, schemas.RAW_PRICES, ticker="TSLA", as_of=FRIDAY)
+
+    assert kept(store).snapshot is None
+    text = (kept(store).payload or b"").decode()
+    assert text.startswith("session,open,high,low,close,adj_close,volume,")
+    assert "\n2024-03-08 00:00:00-05:00,181.5,182.73,174.7,-175.34,-175.34,85315300.0," in text
+
+
 def test_the_reasons_can_be_read_without_this_program(store: ArtefactStore):
     keep(store, BLOCKED, snapshot=bars())
 

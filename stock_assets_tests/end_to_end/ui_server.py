@@ -1,0 +1,148 @@
+"""A running `stock-assets ui`, with its web server and daemon, and what its pages ask it. No test lives here."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+from stock_assets.storage.artefacts import ArtefactStore
+from stock_assets.storage.snapshots import Snapshot
+from stock_assets_tests.place import clean_environment
+
+LAUNCH = """
+    mutation ($params: ExecutionParams!) {
+      launchPipelineExecution(executionParams: $params) {
+        __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message }
+      }
+    }"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `stock-assets ui`."""
+
+    url: str
+    data: Path
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{self.url}/graphql",
+            json.dumps({"query": query, "variables": variables}).encode(),
+            {"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer = json.load(response)
+        assert "errors" not in answer, answer["errors"]
+        return answer["data"]
+
+    def launch(self, job: str, ticker: str, session: date) -> str:
+        tags = {
+            "dagster/partition": f"{session}|{ticker}",
+            "dagster/partition/date": str(session),
+            "dagster/partition/ticker": ticker,
+        }
+        params = {
+            "selector": {
+                "repositoryLocationName": "stock_assets.definitions",
+                "repositoryName": "__repository__",
+                "pipelineName": job,
+            },
+            "runConfigData": "{}",
+            "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+        }
+        launched = self.ask(LAUNCH, params=params)["launchPipelineExecution"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return launched["run"]["runId"]
+
+    def outcome(self, run_id: str) -> str:
+        """How the run ended; waits for it."""
+
+        def ended() -> str | None:
+            query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+            status = self.ask(query, id=run_id)["runOrError"]["status"]
+            return status if status in ("SUCCESS", "FAILURE", "CANCELED") else None
+
+        return until(ended, f"run {run_id} ends", seconds=120)
+
+    def materialised(self, run_id: str) -> set[str]:
+        query = """query ($id: ID!) {
+          runOrError(runId: $id) { ... on Run { assetMaterializations { assetKey { path } } } } }"""
+        found = self.ask(query, id=run_id)["runOrError"]["assetMaterializations"]
+        return {event["assetKey"]["path"][-1] for event in found}
+
+    def snapshot(self, ticker: str, session: date) -> Snapshot:
+        return Snapshot(ArtefactStore(str(self.data)), ticker, session)
+
+
+def until(tell: Callable[[], Any], what: str, *, seconds: float) -> Any:
+    """What `tell` tells once it is not None."""
+    deadline = time.monotonic() + seconds
+    while (told := tell()) is None:
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain until {what}"
+        time.sleep(0.2)
+    return told
+
+
+@contextmanager
+def serving(folder: Path, tickers: tuple[str, ...]) -> Iterator[Server]:
+    """`stock-assets ui` on a free port, prices from the files in `folder`/prices; stopped as Ctrl-C stops it."""
+    (folder / "watchlist.yaml").write_text(f"tickers: [{', '.join(tickers)}]\n")
+    environment = clean_environment() | {
+        "STOCK_ASSETS_SOURCE": "csv",
+        "STOCK_ASSETS_PRICES_DIR": str(folder / "prices"),
+        "STOCK_ASSETS_DATA_DIR": str(folder / "data"),
+        "STOCK_ASSETS_LOG_DIR": str(folder / "logs"),
+        "STOCK_ASSETS_WATCHLIST": str(folder / "watchlist.yaml"),
+        "STOCK_ASSETS_FIRST_SESSION": "2024-03-01",
+        "DAGSTER_HOME": str(folder / "dagster"),
+    }
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Server(f"http://127.0.0.1:{port}", folder / "data")
+    with (folder / "ui.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stock_assets.cli", "ui", "--port", str(port)],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def answers() -> bool | None:
+        assert process.poll() is None, (folder / "ui.log").read_text()
+        try:
+            with urllib.request.urlopen(f"{server.url}/server_info", timeout=5):
+                return True
+        except (URLError, ConnectionError, TimeoutError):
+            return None
+
+    try:
+        until(answers, "the web server answers", seconds=90)
+        yield server
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen) -> None:
+    """What Ctrl-C in a terminal does: an interrupt to the whole group, which was made for this process alone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        os.killpg(process.pid, signal.SIGKILL)
