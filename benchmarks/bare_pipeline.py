@@ -148,7 +148,7 @@ def encode(work: Work, asset: str, value: Any) -> Mapping[str, bytes]:
     return {".json": formats.encode_json(value)}
 
 
-def check(work: Work, asked: Sequence[checks.Check], *frames: pd.DataFrame) -> None:
+def check(work: Work, asked: Sequence[checks.Check], *frames: pd.DataFrame | str) -> None:
     """Asks what the graph's checks ask, and halts where they do."""
     for question in asked:
         finding = getattr(validation, question.name)(*frames, **work.about)
