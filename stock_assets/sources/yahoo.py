@@ -33,6 +33,7 @@ _PROBE = "https://query2.finance.yahoo.com/v8/finance/chart/SPY"
 # What yfinance raises, besides its own kind, over an answer or a stored cookie that it did not expect.
 _READING_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 _ALWAYS_THERE = set(base.YAHOO_HEADINGS) - {"Capital Gains"}
+_EVENTS = {"dividends": "dividends", "capitalGains": "capital_gains", "splits": "stock_splits"}
 _COOKIE = "curlCffi"  # yfinance's name of the stored cookie
 
 # yfinance keeps one cookie, crumb and session a process, so fetches take turns.
@@ -88,8 +89,8 @@ class YahooSource:
         (`sessions.available_from`), and is remembered for them; failures are not.
 
         Missing prices are NaN. Missing volumes are 0, as yfinance makes them, but NaN on the last bar, which may not
-        be final (see core.provisional). Bars without any number are not there. An adjusted close that is infinite is
-        NaN.
+        be final (see core.provisional). Bars without any number are not there; an event on a session without a bar has
+        a row without prices. An adjusted close that is infinite is NaN.
 
         Raises `SourceUnavailableError` (time-out, no connection, 401, 403, 429, 5xx, not JSON), `NoPricesError`
         (unknown or delisted ticker, first bar after `session`), `MalformedPricesError` (JSON, but not of a chart's
@@ -261,17 +262,43 @@ def _store_no_cookie() -> None:
 
 def _bars(frame: pd.DataFrame, result: dict[str, Any]) -> pd.DataFrame:
     """Raw prices from yfinance's frame, corrected by the answer that it was made from."""
+    exchange = ZoneInfo(result["meta"]["exchangeTimezoneName"])
     # Midnights of the exchange: its dates are the sessions.
     midnights = pd.DatetimeIndex(frame.index).tz_localize(None)
     columns = {name: frame[column] for column, name in base.YAHOO_HEADINGS.items() if column in frame}
     bars = base.raw_frame(midnights, columns)
     bars["adj_close"] = bars["adj_close"].where(np.isfinite(bars["adj_close"]))
     latest = max(range(len(result["timestamp"])), key=result["timestamp"].__getitem__)
-    exchange = ZoneInfo(result["meta"]["exchangeTimezoneName"])
-    date = pd.Timestamp(dt.datetime.fromtimestamp(result["timestamp"][latest], exchange).date())
+    date = _date(result["timestamp"][latest], exchange)
     if result["indicators"]["quote"][0]["volume"][latest] is None and date in bars.index:
         bars.loc[date, "volume"] = np.nan
-    return bars
+    return _with_events_on_their_sessions(bars, result, exchange)
+
+
+def _with_events_on_their_sessions(bars: pd.DataFrame, result: dict[str, Any], exchange: ZoneInfo) -> pd.DataFrame:
+    """`bars` with a row of its own, without prices, for an event on a session without a bar.
+
+    yfinance puts such an event on the bar before: there it would be known too early, in prices that don't have it yet.
+    """
+    found: dict[dt.datetime, dict[str, float]] = {}
+    for kind, column in _EVENTS.items():
+        for event in ((result.get("events") or {}).get(kind) or {}).values():
+            day = found.setdefault(_date(event["date"], exchange), {})
+            if column == "stock_splits":
+                day[column] = day.get(column, 1.0) * event["numerator"] / event["denominator"]
+            else:
+                day[column] = day.get(column, 0.0) + event["amount"]
+    astray = [date for date in found if len(bars) and date > bars.index[0] and date not in bars.index]
+    if not astray:
+        return bars
+    whole = bars.reindex(bars.index.union(pd.DatetimeIndex(astray)))
+    events = {column: [found.get(date, {}).get(column, 0.0) for date in whole.index] for column in _EVENTS.values()}
+    return base.raw_frame(pd.DatetimeIndex(whole.index), {name: whole[name] for name in whole} | events)
+
+
+def _date(moment: int, exchange: ZoneInfo) -> dt.datetime:
+    """The date on which `moment` was in the exchange's city, as a naive midnight."""
+    return dt.datetime.combine(dt.datetime.fromtimestamp(moment, exchange), dt.time())
 
 
 def _told(error: Exception | None) -> str:

@@ -137,6 +137,49 @@ def test_a_last_bar_without_any_number_is_not_there_and_so_not_final(
         )
 
 
+def without_bar(position: int) -> Fault:
+    def change(result: dict[str, Any]) -> None:
+        for values in [result["timestamp"], *fault_table.columns(result)]:
+            values.pop(position)
+
+    return fault_table.chart(change)
+
+
+def test_a_split_on_a_session_without_a_bar_does_not_come_a_session_early(
+    source: yahoo.YahooSource, server: YahooServer
+) -> None:
+    server.faults["NVDA"] = without_bar(2)
+
+    bars = source.fetch("NVDA", FRIDAY).bars
+    schemas.validate(bars, schemas.RAW_PRICES, ticker="NVDA", as_of=FRIDAY)
+    expected = nvda()
+    expected.loc["2021-07-20", ["open", "high", "low", "close", "adj_close", "volume"]] = np.nan
+    pd.testing.assert_frame_equal(bars, expected)
+    # The evening before, a share was four times as dear: 4 x 187.75, and of a split nothing was known.
+    evening_before = adjusting.as_served_on(bars, dt.date(2021, 7, 19))
+    assert evening_before["close"].iloc[-1] == 751.0
+    assert not evening_before["stock_splits"].any()
+
+
+def test_events_of_one_session_are_taken_together_whether_it_has_a_bar_or_not(
+    source: yahoo.YahooSource, server: YahooServer
+) -> None:
+    def change(result: dict[str, Any]) -> None:
+        events, moments = result["events"], result["timestamp"]
+        for n, moment in enumerate((moments[3], moments[5])):
+            events["dividends"][f"extra {n}"] = {"amount": 0.25, "date": moment + 1}
+            events["dividends"][f"another {n}"] = {"amount": 0.5, "date": moment + 2}
+        for values in [moments, *fault_table.columns(result)]:
+            values.pop(3)
+
+    server.faults["NVDA"] = fault_table.chart(change)
+
+    bars = source.fetch("NVDA", FRIDAY).bars
+    assert bars["dividends"].tolist() == pytest.approx([0, 0, 0, 0.75, 0, 0.79])
+    assert bars["stock_splits"].tolist() == [0, 0, 4, 0, 0, 0]
+    assert bars["close"].isna().tolist() == [False, False, False, True, False, False]
+
+
 def test_an_infinite_adjusted_close_is_unknown(source: yahoo.YahooSource, server: YahooServer) -> None:
     server.faults["NVDA"] = fault_table.chart(
         lambda result: result["indicators"]["adjclose"][0]["adjclose"].__setitem__(1, float("inf"))
