@@ -101,9 +101,10 @@ def outcomes_of(folder: Path) -> list[Outcome]:
 def read(path: Path) -> pd.DataFrame:
     """A file's bars as raw prices, on consecutive sessions of XNYS that end with the last row's date."""
     table = pd.read_csv(path).rename(columns=base.YAHOO_HEADINGS)
-    dates = pd.DatetimeIndex(table.iloc[:, 0].str[:10])
-    order = np.argsort(dates.to_numpy(), kind="stable")
-    known = sessions.sessions_between(sessions.FIRST_SESSION, dates.max().date())[-len(table) :]
+    days = np.array(table[table.columns[0]].str[:10], dtype="datetime64[D]")
+    order = np.argsort(days, kind="stable")
+    last = datetime.date.fromisoformat(str(days.max()))
+    known = sessions.sessions_between(sessions.FIRST_SESSION, last)[-len(table) :]
     values = {name: table[name].to_numpy("float64")[order] for name in base.RAW_COLUMNS if name in table.columns}
     return adjusting.as_served_on(base.raw_frame(known, values), known[-1].date())
 

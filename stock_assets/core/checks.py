@@ -141,6 +141,18 @@ CLEAN = (
         why="Mostly one payment recorded twice, but boards do bring payments forward.",
     ),
     Check(
+        "no_split_comes_again_soon",
+        "No split follows another by the same ratio within two weeks.",
+        blocking=False,
+        why="Most likely one split recorded twice; prices and returns hold all the same.",
+    ),
+    Check(
+        "no_dividend_is_in_old_shares",
+        "No regular dividend is off from its neighbours by the ratio of a later split.",
+        blocking=False,
+        why="Cleaning divides it when the digits prove it; otherwise a board may have paid more for once.",
+    ),
+    Check(
         "dividends_are_in_the_prices_unit",
         "No dividends look like a hundredth of what they should be.",
         blocking=False,

@@ -5,6 +5,7 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from stock_assets.core import adjusting, sessions
 from stock_assets.sources import base
@@ -51,10 +52,12 @@ def history(
     return with_adj_close_of(base.raw_frame(index, columns))
 
 
-def with_adj_close_of(bars: pd.DataFrame, paid: pd.Series | None = None) -> pd.DataFrame:
+def with_adj_close_of(bars: pd.DataFrame, paid: ArrayLike | None = None) -> pd.DataFrame:
     """`bars` with the adjusted close that a source makes of `paid`, of its own dividends and gains when None."""
-    amounts = bars["dividends"] + bars["capital_gains"] if paid is None else paid
-    return bars.assign(adj_close=bars["close"] * adjusting.dividend_factors(bars["close"], amounts))
+    made_of = bars["dividends"] + bars["capital_gains"] if paid is None else paid
+    close = pd.Series(bars["close"])
+    factors = adjusting.dividend_factors(close, pd.Series(np.asarray(made_of), index=close.index))
+    return bars.assign(adj_close=close * factors)
 
 
 def amounts(bars: pd.DataFrame, changed: Mapping[int, float], column: str = "dividends") -> pd.DataFrame:

@@ -95,10 +95,9 @@ def with_dividends_in_new_shares(frame: pd.DataFrame, snapshot: rule.Snapshot) -
             if max(divisor, 1 / divisor) < SMALLEST_SPLIT:
                 continue
             instead = paid / divisor
-            before, following = np.append(np.nan, amounts[:-1]), np.append(amounts[1:], np.nan)
-            same = alone & (np.abs(instead / following - 1) <= SAME_AMOUNT)
+            same = alone & (np.abs(instead / _after(amounts) - 1) <= SAME_AMOUNT)
             at_split = np.append(rows[1:], 0) > first
-            between = _alike(instead, before) & (first - rows <= HALF_A_YEAR)
+            between = _alike(instead, _before(amounts)) & (first - rows <= HALF_A_YEAR)
             certain = evidence.implied(implied, instead, close[rows - 1]) | (same & (at_split | between))
             certain &= (rows <= first) & (divided_by == 1.0)
             if not certain.any():
@@ -136,15 +135,16 @@ def with_dividends_in_the_unit_of_prices(frame: pd.DataFrame, snapshot: rule.Sna
         weight = for_hundredth[kind & made_of_hundredth].sum()
         if weight >= evidence.DECISIVE:
             too_large |= kind & (made_of_hundredth | (~known & (for_hundredth >= 0)))
+    too_large |= ~too_large & _fits_neighbours(paid / UNIT, paid) & (for_hundredth >= 1)
     divided = np.where(too_large, paid / UNIT, paid)
 
     hundredfold = divided * UNIT
     made_of_hundredfold = evidence.implied(implied, hundredfold, before)
     for_hundredfold = evidence.price_speaks_for(hundredfold, divided, close, rows)
-    last, following = np.append(np.nan, divided[:-1]), np.append(divided[1:], np.nan)
-    same = (np.abs(hundredfold / last - 1) <= SAME_AMOUNT) | (np.abs(hundredfold / following - 1) <= SAME_AMOUNT)
-    like = _alike(hundredfold, last) | _alike(hundredfold, following)
-    too_small = ~too_large & like & (for_hundredfold > 0) & (made_of_hundredfold | (same & (for_hundredfold >= 1)))
+    same = _fits_neighbours(hundredfold, divided)
+    like = _alike(hundredfold, _before(divided)) | _alike(hundredfold, _after(divided))
+    too_small = (made_of_hundredfold & like & (for_hundredfold > 0)) | (same & (for_hundredfold >= 1))
+    too_small &= ~too_large
     amounts = np.where(too_small, hundredfold, divided)
     frame = _with_amounts(frame, rows, amounts, too_large, "dividend_divided_by_100")
     return _with_amounts(frame, rows, amounts, too_small, "dividend_multiplied_by_100")
@@ -237,6 +237,23 @@ def _with_amounts(
     flagged = np.zeros(len(frame), dtype=bool)
     flagged[rows[changed]] = True
     return rule.flag(frame.assign(dividends=paid), flagged, repair)
+
+
+def _before(amounts: np.ndarray) -> np.ndarray:
+    return np.append(np.nan, amounts[:-1])
+
+
+def _after(amounts: np.ndarray) -> np.ndarray:
+    return np.append(amounts[1:], np.nan)
+
+
+def _fits_neighbours(instead: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+    """Where `instead` is just the dividend before or after, and like the other if there is one (bool, one an item)."""
+    same, like = np.zeros(len(amounts), dtype=bool), np.ones(len(amounts), dtype=bool)
+    for other in (_before(amounts), _after(amounts)):
+        same |= np.abs(instead / other - 1) <= SAME_AMOUNT
+        like &= _alike(instead, other) | np.isnan(other)
+    return same & like
 
 
 def _alike(amounts: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -115,7 +115,7 @@ def _edges(frame: pd.DataFrame, ratio: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _in_new_shares(frame: pd.DataFrame, old: np.ndarray, ratio: float) -> pd.DataFrame:
-    close, paid = frame["close"].to_numpy(), frame["dividends"].to_numpy()
+    close, paid = frame["close"].to_numpy(), (frame["dividends"] + frame["capital_gains"]).to_numpy()
     implied = evidence.implied_payments(close, frame["adj_close"].to_numpy())
     # A dividend in new shares would be off by the ratio from what the bars say as they stand.
     in_new = np.abs(implied - paid * ratio) < np.abs(implied - paid)

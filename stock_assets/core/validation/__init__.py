@@ -19,7 +19,9 @@ from stock_assets.core.validation.events import (
     dividends_are_in_the_prices_unit,
     large_dividends_show_in_the_price,
     no_dividend_comes_again_soon,
+    no_dividend_is_in_old_shares,
     no_jump_looks_like_a_split,
+    no_split_comes_again_soon,
     small_splits_are_in_the_prices,
 )
 from stock_assets.core.validation.features import (
@@ -62,7 +64,9 @@ __all__ = [
     "last_session_is_present",
     "no_bar_is_repaired",
     "no_dividend_comes_again_soon",
+    "no_dividend_is_in_old_shares",
     "no_jump_looks_like_a_split",
+    "no_split_comes_again_soon",
     "no_target_lies_ahead",
     "open_and_close_lie_between_low_and_high",
     "prices_are_not_stale",

@@ -58,6 +58,15 @@ ALIKE = 1.2
 LONG_SPACING = 40
 """Usual spacing, in sessions, from which a second dividend soon after is odd; funds pay monthly or weekly."""
 
+SPLIT_AGAIN = 10
+"""Sessions within which no company splits by the same ratio again: it takes weeks to have one approved."""
+
+LIKE_NEIGHBOURS = 1.5
+"""By which factor a regular dividend may differ from the one before and the one after: more is rare."""
+
+REGULAR = 1.1
+"""Dividends are regular when a quarter of them are within this factor of the one before; those of funds are not."""
+
 SMALLEST_AMOUNT = 0.001
 """Dividends a share below this, in dollars as they were paid, are suspected of a wrong unit: boards pay in cents.
 
@@ -187,6 +196,45 @@ def no_dividend_comes_again_soon(frame: pd.DataFrame, *, ticker: str, as_of: dat
         alike = np.abs(np.diff(np.log(paid[rows]))) <= np.log(ALIKE)
         bad[rows[1:][alike & (gaps * OFTEN < np.median(gaps))]] = True
     return finding.none_of(frame, bad, "0 dividends soon after another of the same size")
+
+
+def no_split_comes_again_soon(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
+    """No split follows another by the same ratio within `SPLIT_AGAIN` sessions. Observed: splits that do."""
+    if unreadable := finding.unreadable(frame, ("split_ratio",)):
+        return unreadable
+    ratio = frame["split_ratio"].to_numpy(dtype="float64")
+    rows = np.flatnonzero(ratio != 1.0)
+    bad = np.zeros(len(frame), dtype=bool)
+    bad[rows[1:][(np.diff(rows) <= SPLIT_AGAIN) & (np.diff(ratio[rows]) == 0)]] = True
+    return finding.none_of(frame, bad, f"0 splits by the ratio of another within {SPLIT_AGAIN} sessions before")
+
+
+def no_dividend_is_in_old_shares(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
+    """No regular dividend is off from its neighbours by the ratio of a later split. Observed: those that are.
+
+    Regular is one without another within half the usual spacing, where dividends change little (see `REGULAR`). It is
+    suspect when it is like neither the one before
+    nor the one after, and would be like both (see `LIKE_NEIGHBOURS`) if it were divided by the ratio of a split since.
+    """
+    if unreadable := finding.unreadable(frame, ("dividend", "split_ratio")):
+        return unreadable
+    paid, ratio = (frame[name].to_numpy(dtype="float64") for name in ("dividend", "split_ratio"))
+    rows, splits = np.flatnonzero(paid > 0), np.flatnonzero(ratio != 1.0)
+    bad = np.zeros(len(frame), dtype=bool)
+    expected = "0 dividends that a split would explain"
+    if len(rows) < 3 or not len(splits):
+        return finding.none_of(frame, bad, expected)
+    amount, gaps = np.log(paid[rows]), np.diff(rows)
+    if np.quantile(np.abs(np.diff(amount)), 0.25) > np.log(REGULAR):
+        return finding.none_of(frame, bad, expected)
+    alone = np.minimum(gaps[1:], gaps[:-1]) >= np.median(gaps) / 2
+    above = np.stack([amount[1:-1] - amount[:-2], amount[1:-1] - amount[2:]])
+    like = np.log(LIKE_NEIGHBOURS)
+    unlike = (np.abs(above) > like).all(axis=0)
+    for split in splits:
+        explained = (np.abs(above - np.log(ratio[split])) <= like).all(axis=0) & (rows[1:-1] <= split)
+        bad[rows[1:-1][alone & unlike & explained]] = True
+    return finding.none_of(frame, bad, expected)
 
 
 def dividends_are_in_the_prices_unit(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:

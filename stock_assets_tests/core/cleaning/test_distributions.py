@@ -63,6 +63,12 @@ class TestUnit:
         right = history(dividends={30: 0.5})
         assert repairs(clean(with_adj_close_of(right, right["dividends"] / 100))) == {}
 
+    def test_a_hundred_times_its_neighbours(self):
+        right = history(dividends={30: 0.08, 93: 0.08, 156: 0.09}, move=0.03)
+        table = clean(with_adj_close_of(amounts(right, {93: 8.0})))
+        assert repairs(table) == {93: "dividend_divided_by_100"}
+        assert_like(table, right)
+
     def test_a_hundredth_of_its_neighbours(self):
         # NVT.L 2023-07-19: 0.0002 between 0.02 and 0.016, the adjusted close made of it.
         right = history(dividends={30: 3.0, 93: 3.0, 156: 3.2, 219: 3.2})

@@ -16,6 +16,8 @@ SUSPICIONS = (
     "small_splits_are_in_the_prices",
     "large_dividends_show_in_the_price",
     "no_dividend_comes_again_soon",
+    "no_split_comes_again_soon",
+    "no_dividend_is_in_old_shares",
     "dividends_are_in_the_prices_unit",
 )
 QUARTERS = {30: 1.0, 93: 1.0, 156: 1.0, 219: 1.0, 282: 1.0}
@@ -47,8 +49,8 @@ def test_too_little_to_suspect(name, rows):
 
 
 @pytest.mark.parametrize("name", SUSPICIONS)
-def test_a_column_that_is_not_there(name):
-    table = clean(history(10)).drop(columns=["close", "dividend"])
+def test_columns_that_are_not_there(name):
+    table = clean(history(10))[["open", "repairs"]]
     finding = getattr(validation, name)(table, ticker="TSLA", as_of=date(2022, 1, 14))
     assert not finding.passed
     assert "no column" in str(finding.observed)
@@ -130,6 +132,36 @@ class TestAgainSoon:
 
     def test_monthly_ones(self):
         assert suspects("no_dividend_comes_again_soon", history(dividends=dict.fromkeys(range(20, 290, 21), 0.3))) == []
+
+
+class TestSplitsAgain:
+    def test_a_session_later(self):
+        assert suspects(
+            "no_split_comes_again_soon", amounts(history(splits={100: 2.0}), {103: 2.0}, "stock_splits")
+        ) == [103]
+
+    def test_another_ratio_or_another_year(self):
+        assert suspects("no_split_comes_again_soon", history(splits={100: 2.0, 103: 3.0, 200: 2.0})) == []
+
+
+class TestOldShares:
+    def test_between_others_that_are_not_the_same_to_the_digit(self):
+        right = history(dividends={30: 0.5, 93: 0.52, 156: 0.55, 219: 0.55}, splits={250: 3.0})
+        raw = with_adj_close_of(amounts(right, {93: 1.56}))
+        assert suspects("no_dividend_is_in_old_shares", right) == []
+        assert suspects("no_dividend_is_in_old_shares", raw) == [93]
+
+    @pytest.mark.parametrize(
+        ("dividends", "splits"),
+        [
+            ({30: 0.5, 93: 1.5, 156: 0.55}, {60: 3.0}),
+            ({30: 0.5, 93: 1.5, 156: 1.5}, {250: 3.0}),
+            ({30: 0.5, 80: 1.5, 93: 0.5, 156: 0.55}, {250: 3.0}),
+        ],
+        ids=["split before", "raised for good", "special"],
+    )
+    def test_others(self, dividends, splits):
+        assert suspects("no_dividend_is_in_old_shares", history(dividends=dividends, splits=splits)) == []
 
 
 class TestUnits:
