@@ -49,6 +49,9 @@ def test_default_folders_follow_the_source_and_given_ones_do_not():
         ("STOCK_ASSETS_RETRY_DELAY", "soon"),
         ("STOCK_ASSETS_RETRY_DELAY", "-1"),
         ("STOCK_ASSETS_RETRY_DELAY", "nan"),
+        ("STOCK_ASSETS_YAHOO_REQUESTS_PER_MINUTE", "many"),
+        ("STOCK_ASSETS_YAHOO_REQUESTS_PER_MINUTE", "0"),
+        ("STOCK_ASSETS_YAHOO_REQUESTS_PER_MINUTE", "nan"),
     ],
 )
 def test_a_bad_value_is_named_with_its_variable(variable, value):

@@ -173,6 +173,10 @@ class YahooServer:
         if fault.trickle or fault.endless:
             del headers["Content-Length"]  # the body ends with the connection
             handler.close_connection = True
+        if any(other.drop for other in self.faults.values()):
+            # On a kept connection curl itself asks again when it is reset, or not: its releases differ.
+            headers["Connection"] = "close"
+            handler.close_connection = True
         handler.send_response(fault.status if fault.status != 200 else status)
         for name, value in headers.items():
             handler.send_header(name, value)
