@@ -350,8 +350,8 @@ def learn_time_zone(cache_dir: Path) -> None:
 def main() -> None:
     warnings.simplefilter("ignore")
     tries = retries.FETCH_RETRIES + 1
-    print(f"| {'fault':26} | {'outcome':22} | histories asked for | in {tries} tries | seconds |")  # noqa: T201
-    print(f"|{'-' * 28}|{'-' * 24}|{'-' * 21}|{'-' * 12}|{'-' * 9}|")  # noqa: T201
+    print(f"| {'fault':26} | {'outcome':27} | histories asked for | in {tries} tries | seconds |")  # noqa: T201
+    print(f"|{'-' * 28}|{'-' * 29}|{'-' * 21}|{'-' * 12}|{'-' * 9}|")  # noqa: T201
     with tempfile.TemporaryDirectory() as folder:
         cache_dir = Path(folder)
         learn_time_zone(cache_dir)
@@ -361,7 +361,7 @@ def main() -> None:
             if isinstance(once.came, UNAVAILABLE) and once.came.retry_after is not None:
                 outcome += f" {once.came.retry_after:.0f} s"
             counts = f"{once.histories:19} | {retried.histories:10} | {once.seconds:7.2f}"
-            print(f"| {fault.fault:26} | {outcome:22} | {counts} |")  # noqa: T201
+            print(f"| {fault.fault:26} | {outcome:27} | {counts} |")  # noqa: T201
 
 
 if __name__ == "__main__":
