@@ -64,42 +64,49 @@ def show(case: outcomes.Case) -> None:
 
 
 def _inject(chosen: list[defects.Defect], seeds: range, prices: Path | None) -> int:
-    rows, uncaught = [], []
-    total: Counter[Outcome] = Counter()
-    for defect in chosen:
-        try:
-            cases = {seed: outcomes.run(defect, seed, prices) for seed in seeds}
-        except LookupError as error:
-            print(error)
-            continue
-        counts = Counter(case.verdict.outcome for case in cases.values())
-        total += counts
-        rows.append((defect.name, f"{len(cases):,}", *(f"{counts[outcome]:,}" for outcome in Outcome)))
-        bad = {seed: case for seed, case in cases.items() if case.verdict.outcome in (Outcome.MISSED, Outcome.WRONG)}
-        uncaught += [(defect.name, seed, case.injected, case.verdict) for seed, case in bad.items()]
-    rows.append(("all", f"{sum(total.values()):,}", *(f"{total[outcome]:,}" for outcome in Outcome)))
-    measuring.print_table(("defect", "cases", *(outcome.value for outcome in Outcome)), rows)
+    counts: dict[str, Counter[Outcome]] = {defect.name: Counter() for defect in chosen}
+    uncaught: dict[str, list[str]] = {defect.name: [] for defect in chosen}
+    without: set[str] = set()
+    # All defects of a seed share its histories: so few of them have to be kept.
+    for seed in seeds:
+        for defect in chosen:
+            try:
+                case = outcomes.run(defect, seed, prices)
+            except LookupError:
+                without.add(defect.name)
+                continue
+            injected, verdict = case.injected, case.verdict
+            counts[defect.name][verdict.outcome] += 1
+            if verdict.outcome in (Outcome.MISSED, Outcome.WRONG):
+                where = f"{injected.sessions[0]}, {injected.description}, {injected.parameters}"
+                line = f"{verdict.outcome.value:<7} {defect.name} --seed {seed}: {where}: {verdict.said}"
+                uncaught[defect.name].append(line)
+    counts["all"] = sum(counts.values(), Counter())
+    measuring.print_table(
+        ("defect", "cases", *(outcome.value for outcome in Outcome)),
+        [
+            (name, f"{found.total():,}", *(f"{found[outcome]:,}" for outcome in Outcome))
+            for name, found in counts.items()
+        ],
+    )
+    if without:
+        print(f"seeds without a history for them: {', '.join(sorted(without))}\n")
     for outcome in Outcome:
         print(f"{outcome.value:<20}{outcome.meaning}")
     print()
-    shown: Counter[str] = Counter()
-    for name, seed, injected, verdict in uncaught:
-        shown[name] += 1
-        if shown[name] <= _SHOWN:
-            where = f"{injected.sessions[0]}, {injected.description}, {injected.parameters}"
-            print(f"{verdict.outcome.value:<7} {name} --seed {seed}: {where}: {verdict.said}")
-    return len(uncaught)
+    for lines in uncaught.values():
+        print(*lines[:_SHOWN], sep="\n", end="\n" if lines else "")
+    return sum(map(len, uncaught.values()))
 
 
 def _leave_alone(n: int, seed: int, prices: Path | None) -> int:
-    first = seed // 1_000 * outcomes.POOL
     raised = 0
-    for number in range(first, first + n):
+    for number in range(seed, seed + n):
         history = histories.simulated(number) if prices is None else histories.real(prices, number)
         if found := outcomes.alarms(history):
             raised += 1
             print(f"alarm     {history.name}: {', '.join(found)}")
-    print(f"{n:,} histories without a defect ({first} to {first + n - 1}): {raised} with an alarm or a changed cell")
+    print(f"{n:,} histories without a defect ({seed} to {seed + n - 1}): {raised} with an alarm or a changed cell")
     # Real files have faults of their own, and nobody knows all of them.
     return raised if prices is None else 0
 

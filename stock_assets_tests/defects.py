@@ -392,9 +392,14 @@ def price_spike(raw, rng):
 def bar_spike(raw, rng):
     """All prices of one row, not the first or last, are 1.5 to 10 times what they were, or that part of it.
 
-    Left out: at either end nothing shows that they come back.
+    Left out: at either end nothing shows that they come back; and by a recorded split's ratio, or up to a fifth off,
+    they are what a bar in old shares looks like.
     """
-    row, factor = _row(rng, 1, len(raw) - 2), _log_uniform(rng, 1.5, 10) ** float(rng.choice([-1, 1]))
+    ratio = raw["stock_splits"].to_numpy()
+    known = np.abs(np.log(ratio[ratio > 0]))
+    row, factor = _row(rng, 1, len(raw) - 2), 1.0
+    while abs(np.log(factor)) < np.log(1.5) or (np.abs(np.abs(np.log(factor)) - known) <= np.log(1.2)).any():
+        factor = _log_uniform(rng, 1 / 10, 10)
     return _scaled(raw, ALL_PRICES, row, row + 1, factor), _told(raw, "bar spikes", row, factor=factor)
 
 

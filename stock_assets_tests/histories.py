@@ -38,7 +38,7 @@ class History:
     raw: pd.DataFrame
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=64)
 def simulated(number: int) -> History:
     """Between 300 and 4,000 bars of one of 40 simulated tickers, up to any session from 2011 to 2049.
 
@@ -62,17 +62,30 @@ def simulated(number: int) -> History:
     return History(f"simulated {number}", ticker, as_of, raw)
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=64)
 def real(folder: Path, number: int) -> History:
-    """The bars of one of the files under `folder`, as served on the file's last session or on one drawn at random."""
+    """One of the files under `folder`, as served on its last session, or three times in four on one drawn at random."""
     rng = _RANDOM(number)
     files = sorted(folder.glob("*/*.csv"))
     path = files[number % len(files)]
-    bars = CsvSource(path.parent).fetch(path.stem, dt.date(2024, 3, 8)).bars
-    end = len(bars) - 1 if number < len(files) else int(rng.randint(SHORTEST, len(bars)))
-    as_of = bars.index[end].date()
-    raw = adjusting.as_served_on(bars, as_of)
-    return History(f"real {number} ({path.parent.name}/{path.stem})", path.stem, as_of, raw)
+    bars = _bars(path)
+    end = len(bars) - 1 if rng.uniform() < 0.25 else int(rng.randint(SHORTEST, len(bars)))
+    return _served(path, bars.index[end].date(), f"real {number}")
+
+
+def whole_file(path: Path) -> History:
+    """A file `<folder>/<TICKER>.csv` as served on its last session."""
+    return _served(path, _bars(path).index[-1].date(), "whole")
+
+
+def _served(path: Path, as_of: dt.date, name: str) -> History:
+    raw = adjusting.as_served_on(_bars(path), as_of)
+    return History(f"{name} ({path.parent.name}/{path.stem})", path.stem, as_of, raw)
+
+
+@functools.lru_cache(maxsize=16)
+def _bars(path: Path) -> pd.DataFrame:
+    return CsvSource(path.parent).fetch(path.stem, sessions.LAST_SESSION).bars
 
 
 def with_recorded_split(raw: pd.DataFrame, rng: np.random.RandomState) -> pd.DataFrame:
