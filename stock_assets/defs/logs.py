@@ -4,7 +4,9 @@ Plain logging handlers that open a file for each step and close it: nothing here
 alike in the web server's runs, the daemon's and the command line's.
 """
 
+import contextlib
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,13 +41,28 @@ class _Line(logging.Formatter):
         self.converter = time.gmtime
 
 
+class _File(RotatingFileHandler):
+    """A log on a full disk, or one that can't be opened, is told in a line, and the work goes on without it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif sys.stderr is not None:
+            sys.stderr.write(f"{self.baseFilename} can't be written: {error.strerror}\n")
+
+    def close(self) -> None:
+        # What did not fit is tried once more here.
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def asset_log(folder: Path, asset: str, ticker: str, session: date) -> Iterator[logging.LoggerAdapter]:
     """A logger that appends to `<folder>/<asset>.log`, each line with its time (UTC), level, ticker and session."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(
-        folder / f"{asset}.log", maxBytes=_MAX_BYTES, backupCount=_KEPT_FILES, encoding="utf-8"
-    )
+    with contextlib.suppress(OSError):  # told when the file can't be opened either
+        folder.mkdir(parents=True, exist_ok=True)
+    handler = _File(folder / f"{asset}.log", maxBytes=_MAX_BYTES, backupCount=_KEPT_FILES, encoding="utf-8", delay=True)
     handler.setFormatter(_Line())
     logger = logging.Logger(f"stock_assets.{asset}", logging.INFO)
     logger.addHandler(handler)
