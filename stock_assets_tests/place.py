@@ -64,6 +64,7 @@ class Place:
             "STOCK_ASSETS_WATCHLIST": str(self.watchlist),
             "STOCK_ASSETS_YAHOO_URL": NOBODY,
             "STOCK_ASSETS_RETRY_DELAY": "0.01",
+            "STOCK_ASSETS_YAHOO_REQUESTS_PER_MINUTE": "6000",
             "DAGSTER_HOME": str(self.folder / "home"),
         } | self.settings
 

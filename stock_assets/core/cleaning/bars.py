@@ -64,8 +64,8 @@ def without_repeated_bars(frame: pd.DataFrame, snapshot: rule.Snapshot) -> pd.Da
 def on_sessions(frame: pd.DataFrame, snapshot: rule.Snapshot) -> pd.DataFrame:
     """Bars on dates without trading are left out (`non_session_dropped_before`) when they say nothing new.
 
-    That is: no dividend, no split, and either no price at all, or no volume and every price equal to the bar before
-    or to its close. Anything else on such a date halts: the bar is false, or its date is (the message says when whole
+    That is: no price at all, or neither volume, dividend nor split, and every price equal to the bar before or to its
+    close. A dividend or split without prices is moved to the next bar. Anything else on such a date halts: the bar is false, or its date is (the message says when whole
     weeks look shifted, say from Monday to Friday to Sunday to Thursday), or the calendar is.
     """
     first, last = frame.index[0].date(), frame.index[-1].date()
@@ -76,7 +76,7 @@ def on_sessions(frame: pd.DataFrame, snapshot: rule.Snapshot) -> pd.DataFrame:
     empty = np.isnan(prices).all(axis=1)
     copied = (prices == before).all(axis=1) | (prices == before[:, [PRICES.index("close")]]).all(axis=1)
     idle = frame["volume"].fillna(0.0).eq(0).to_numpy()
-    says_nothing = (empty | (idle & copied)) & rule.without_events(frame)
+    says_nothing = idle & (empty | (copied & rule.without_events(frame)))
     real = outside & ~says_nothing
     what = f"on a date that is no session of XNYS{_looks_shifted(frame.index, real)}"
     rule.halt(snapshot, frame, real, what, "bars on sessions only", PRICES)
@@ -104,9 +104,9 @@ def _looks_shifted(index: pd.Index, real: np.ndarray) -> str:
 def with_complete_bars(frame: pd.DataFrame, snapshot: rule.Snapshot) -> pd.DataFrame:
     """Bars that lack a price, or have 0 in its place, are left out (`incomplete_bar_dropped_before`) when they are few.
 
-    At most 1 % of all bars, or one, and five of any 252; never the last bar, nor one that carries a dividend or a
-    split. Otherwise halts. A beginning of mostly such bars, more than `LONG_AGO_YEARS` ago, is left out whole
-    (`incomplete_beginning_dropped`).
+    At most 1 % of all bars, or one, and five of any 252; never the last bar. Otherwise halts. A beginning of mostly
+    such bars, more than `LONG_AGO_YEARS` ago, is left out whole (`incomplete_beginning_dropped`). What was paid out or
+    split on a bar left out is moved to the next (see `rule.drop`).
     """
     prices = frame[list(PRICES)].to_numpy()
     incomplete = (np.isnan(prices) | (prices == 0)).any(axis=1)
@@ -117,14 +117,6 @@ def with_complete_bars(frame: pd.DataFrame, snapshot: rule.Snapshot) -> pd.DataF
     beginning = _incomplete_beginning(frame.index, incomplete, snapshot)
     frame = rule.drop(frame, beginning, "incomplete_beginning_dropped", snapshot)
     incomplete = incomplete[~beginning]
-    rule.halt(
-        snapshot,
-        frame,
-        incomplete & ~rule.without_events(frame),
-        "without all prices, but with a dividend or split",
-        "complete bars where there is an event",
-        (*PRICES, "dividends", "stock_splits"),
-    )
     _halt_unless_few(frame, snapshot, incomplete, "without all prices", PRICES)
     return rule.drop(frame, incomplete, "incomplete_bar_dropped_before", snapshot)
 

@@ -52,17 +52,44 @@ def flag(frame: pd.DataFrame, rows: ArrayLike, repair: str) -> pd.DataFrame:
 
 
 def drop(frame: pd.DataFrame, rows: ArrayLike, repair: str, snapshot: Snapshot) -> pd.DataFrame:
-    """`frame` without `rows`; the next row kept is flagged, as its return spans the gap (after the last: the last)."""
+    """`frame` without `rows`; the next row kept is flagged, as its return spans the gap (after the last: the last).
+
+    What was paid out or split on a row dropped happened between the rows kept around it, so it moves to the next one
+    (`event_moved_to_next_bar`). After the last row kept there is none: halts. Before the first one it concerns nobody.
+    """
     mask = np.asarray(rows, dtype=bool)
     if not mask.any():
         return frame
     kept = np.flatnonzero(~mask)
     if not len(kept):
         halt(snapshot, frame, mask, "of no use, and no other", "at least one usable bar", PRICES)
-    following = kept[np.minimum(np.searchsorted(kept, np.flatnonzero(mask)), len(kept) - 1)]
+    dropped, eventful = np.flatnonzero(mask), ~without_events(frame)
+    too_late = eventful & (np.arange(len(frame)) > kept[-1])
+    what = "of no use after the last usable one, but with a dividend or split"
+    halt(snapshot, frame, too_late, what, "a usable bar from there on", (*PRICES, *EVENTS))
+    following = kept[np.minimum(np.searchsorted(kept, dropped), len(kept) - 1)]
+    moving = eventful[dropped] & (dropped > kept[0])
+    frame = _with_events_moved(frame, dropped[moving], following[moving])
     heirs = np.zeros(len(frame), dtype=bool)
     heirs[following] = True
     return flag(frame, heirs, repair).loc[~mask]
+
+
+def _with_events_moved(frame: pd.DataFrame, rows: np.ndarray, heirs: np.ndarray) -> pd.DataFrame:
+    if not len(rows):
+        return frame
+    moved = {}
+    for name in ("dividends", "capital_gains"):
+        amounts = frame[name].to_numpy().copy()
+        np.add.at(amounts, heirs, amounts[rows])
+        moved[name] = amounts
+    # 0 stands for no split, which multiplies by one.
+    ratios = np.where(frame["stock_splits"] == 0, 1.0, frame["stock_splits"])
+    np.multiply.at(ratios, heirs, ratios[rows])
+    moved["stock_splits"] = np.where(ratios == 1.0, frame["stock_splits"], ratios)
+    flagged = np.zeros(len(frame), dtype=bool)
+    flagged[heirs] = True
+    return flag(frame.assign(**moved), flagged, "event_moved_to_next_bar")
 
 
 def halt(

@@ -113,9 +113,26 @@ class TestNonSessions:
         with pytest.raises(BadPricesError, match=r"no session of XNYS: 2024-02-10"):
             clean(with_row(week, "2024-02-10", [9.0, 9.1, 8.9, 9.0, 9.0, 100.0, 0.0, 0.0]))
 
-    def test_a_dividend_on_a_holiday_halts(self, raw):
+    def test_what_is_paid_and_split_on_a_weekend_moves_to_the_next_bar(self, raw):
+        weeks = swinging(10, date(2024, 3, 1))
+        right = weeks.copy()
+        right.loc["2024-03-11", ["dividends", "stock_splits"]] = 0.25, 3.0
+        came = with_row(weeks, "2024-03-09", [NAN, NAN, NAN, NAN, NAN, 0.0, 0.25, 3.0])
+        came.loc["2024-03-11", "stock_splits"] = 1.0
+        assert repairs(came, date(2024, 3, 14)) == {"03-11": "event_moved_to_next_bar,non_session_dropped_before"}
+        table = clean(came, date(2024, 3, 14))
+        pd.testing.assert_frame_equal(
+            table.drop(columns="repairs"), clean(right, date(2024, 3, 14)).drop(columns="repairs"), check_exact=True
+        )
+
+    def test_before_the_first_bar_an_event_concerns_nobody(self, raw):
+        came = with_row(raw, "2024-03-02", [NAN, NAN, NAN, NAN, NAN, 0.0, 0.5, 0.0])
+        assert repairs(came) == {"03-04": "non_session_dropped_before"}
+        assert clean(came)["dividend"].tolist() == [0.0, 0.0, 1.0, 0.0, 0.0]
+
+    def test_a_dividend_on_a_weekend_with_prices_halts(self, raw):
         with pytest.raises(BadPricesError, match="no session"):
-            clean(with_row(raw, "2024-03-02", [NAN, NAN, NAN, NAN, NAN, 0.0, 0.5, 0.0]))
+            clean(with_row(raw, "2024-03-02", [10.0, 10.0, 10.0, 10.0, 9.0, 0.0, 0.5, 0.0]))
 
     def test_nothing_but_a_holiday(self):
         with pytest.raises(BadPricesError, match="at least one usable bar"):
@@ -168,10 +185,13 @@ class TestIncompleteBars:
         with pytest.raises(BadPricesError, match="1 bar without all prices, and the last: 2024-03-08"):
             clean(raw)
 
-    def test_never_one_with_a_dividend(self, raw):
+    def test_its_dividend_is_paid_on_the_next(self, raw):
         raw.loc["2024-03-06", "close"] = NAN
-        with pytest.raises(BadPricesError, match=r"but with a dividend or split: 2024-03-06 .*dividends 1"):
-            clean(raw)
+        raw.loc["2024-03-07", "dividends"] = 0.25
+        table = clean(raw)
+        assert table["dividend"].tolist() == [0.0, 0.0, 1.25, 0.0]
+        assert table["repairs"].iloc[2] == "event_moved_to_next_bar,incomplete_bar_dropped_before"
+        assert table["total_return"].iloc[2] == pytest.approx((9.9 + 1.25) / 10 - 1)
 
 
 class TestIncompleteBeginning:
