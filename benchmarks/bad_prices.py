@@ -101,12 +101,14 @@ def outcomes_of(folder: Path) -> list[Outcome]:
 def read(path: Path) -> pd.DataFrame:
     """A file's bars as raw prices, on consecutive sessions of XNYS that end with the last row's date."""
     table = pd.read_csv(path).rename(columns=base.YAHOO_HEADINGS)
-    days = np.array(table[table.columns[0]].str[:10], dtype="datetime64[D]")
+    days = np.array([str(day)[:10] for day in table.iloc[:, 0]], dtype="datetime64[D]")
     order = np.argsort(days, kind="stable")
     last = datetime.date.fromisoformat(str(days.max()))
     known = sessions.sessions_between(sessions.FIRST_SESSION, last)[-len(table) :]
-    values = {name: table[name].to_numpy("float64")[order] for name in base.RAW_COLUMNS if name in table.columns}
-    return adjusting.as_served_on(base.raw_frame(known, values), known[-1].date())
+    values = {
+        name: np.asarray(table[name], dtype="float64")[order] for name in base.RAW_COLUMNS if name in table.columns
+    }
+    return adjusting.as_served_on(base.raw_frame(known, values), known.max().date())
 
 
 def _without_other_faults(bars: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:

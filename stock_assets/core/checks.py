@@ -147,12 +147,6 @@ CLEAN = (
         why="Most likely one split recorded twice; prices and returns hold all the same.",
     ),
     Check(
-        "no_dividend_is_in_old_shares",
-        "No regular dividend is off from its neighbours by the ratio of a later split.",
-        blocking=False,
-        why="Cleaning divides it when the digits prove it; otherwise a board may have paid more for once.",
-    ),
-    Check(
         "dividends_are_in_the_prices_unit",
         "No dividends look like a hundredth of what they should be.",
         blocking=False,
@@ -173,6 +167,12 @@ CLEAN_BESIDE_RAW = (
         "Our adjusted close agrees with the source's own.",
         blocking=False,
         why="It is the source that disagrees with itself: its dividends are not those in its adjusted close.",
+    ),
+    Check(
+        "no_dividend_is_in_old_shares",
+        "No regular dividend is off from its neighbours by the ratio of a later split.",
+        blocking=False,
+        why="Cleaning divides it when the digits prove it; otherwise a board may have paid more for once.",
     ),
     Check(
         "capital_gains_are_counted_once",

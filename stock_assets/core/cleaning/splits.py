@@ -117,10 +117,12 @@ def _edges(frame: pd.DataFrame, ratio: float) -> tuple[np.ndarray, np.ndarray]:
 def _in_new_shares(frame: pd.DataFrame, old: np.ndarray, ratio: float) -> pd.DataFrame:
     close, paid = frame["close"].to_numpy(), (frame["dividends"] + frame["capital_gains"]).to_numpy()
     implied = evidence.implied_payments(close, frame["adj_close"].to_numpy())
-    # A dividend in new shares would be off by the ratio from what the bars say as they stand.
-    in_new = np.abs(implied - paid * ratio) < np.abs(implied - paid)
+    payments = old & (paid > 0) & np.isfinite(implied)
+    # Of dividends in new shares the bars as they stand make `ratio` times as much.
+    off_if_new, off_if_old = (np.abs(implied - amounts)[payments].sum() for amounts in (paid * ratio, paid))
     rescaled = frame.assign(**{name: frame[name].where(~old, frame[name] / ratio) for name in (*PRICES, "adj_close")})
     rescaled["volume"] = frame["volume"].where(~old, np.rint(frame["volume"] * ratio))
-    for name in ("dividends", "capital_gains"):
-        rescaled[name] = frame[name].where(~old | in_new, frame[name] / ratio)
+    if off_if_old <= off_if_new:
+        for name in ("dividends", "capital_gains"):
+            rescaled[name] = frame[name].where(~old, frame[name] / ratio)
     return rule.flag(rescaled, old, "split_applied")

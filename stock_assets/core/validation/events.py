@@ -61,8 +61,11 @@ LONG_SPACING = 40
 SPLIT_AGAIN = 10
 """Sessions within which no company splits by the same ratio again: it takes weeks to have one approved."""
 
-LIKE_NEIGHBOURS = 1.5
-"""By which factor a regular dividend may differ from the one before and the one after: more is rare."""
+LIKE_NEIGHBOURS = 1.6
+"""By which factor a regular dividend may differ from the one before and the one after: more is rare.
+
+Boards raise by a half at most, or cut by a third.
+"""
 
 REGULAR = 1.1
 """Dividends are regular when a quarter of them are within this factor of the one before; those of funds are not."""
@@ -86,17 +89,21 @@ def adjusted_close_agrees_with_source(
 
     Observed: the largest relative difference. They differ when a dividend is in the source's adjusted close but not
     among its dividends, or the other way round, or in other shares (AAPL 2020-05-08: 0.82 instead of 0.205). That is a
-    warning about the source, not an error in our table. Offending: the rows that differ most.
+    warning about the source, not an error in our table. A row where the source has none does not pass either, as it
+    can't agree. Offending: rows without, then those that differ most.
     """
     expected = f"at most {threshold:g} relative difference on every row"
-    both = pd.DataFrame({"adjusted_close": clean["adjusted_close"], "source_adj_close": raw["adj_close"]}).dropna()
-    if both.empty:
-        return finding.Finding(False, "no row with both adjusted closes", expected, both)
-    difference = np.abs(both["source_adj_close"].to_numpy() / both["adjusted_close"].to_numpy() - 1)
-    largest = float(difference.max())
-    beyond = both.assign(relative_difference=difference).loc[difference > threshold]
-    worst = beyond.sort_values("relative_difference", ascending=False, kind="stable").head(finding.MAX_OFFENDING)
-    return finding.Finding(largest <= threshold, largest, expected, worst, threshold=threshold)
+    source = raw.loc[~raw.index.duplicated(), "adj_close"].reindex(clean.index)
+    both = pd.DataFrame({"adjusted_close": clean["adjusted_close"], "source_adj_close": source})
+    if not both.notna().all(axis=1).any():
+        return finding.Finding(False, "no row with both adjusted closes", expected, both.iloc[:0])
+    difference = (both["source_adj_close"] / both["adjusted_close"] - 1).abs()
+    beyond = both.assign(relative_difference=difference).loc[~(difference <= threshold)]
+    worst = beyond.sort_values("relative_difference", ascending=False, kind="stable", na_position="first")
+    offending = worst.head(finding.MAX_OFFENDING)
+    return finding.Finding(
+        beyond.empty, float(np.nanmax(difference.to_numpy())), expected, offending, threshold=threshold
+    )
 
 
 def no_jump_looks_like_a_split(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
@@ -209,24 +216,27 @@ def no_split_comes_again_soon(frame: pd.DataFrame, *, ticker: str, as_of: dateti
     return finding.none_of(frame, bad, f"0 splits by the ratio of another within {SPLIT_AGAIN} sessions before")
 
 
-def no_dividend_is_in_old_shares(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
+def no_dividend_is_in_old_shares(
+    clean: pd.DataFrame, raw: pd.DataFrame, *, ticker: str, as_of: datetime.date
+) -> finding.Finding:
     """No regular dividend is off from its neighbours by the ratio of a later split. Observed: those that are.
 
     Regular is one without another within half the usual spacing, where dividends change little (see `REGULAR`). It is
     suspect when it is like neither the one before
     nor the one after, and would be like both (see `LIKE_NEIGHBOURS`) if it were divided by the ratio of a split since.
+    Sessions on which only capital gains are paid are left out.
     """
-    if unreadable := finding.unreadable(frame, ("dividend", "split_ratio")):
-        return unreadable
-    paid, ratio = (frame[name].to_numpy(dtype="float64") for name in ("dividend", "split_ratio"))
+    paid, ratio = (clean[name].to_numpy(dtype="float64") for name in ("dividend", "split_ratio"))
+    dividends = raw.loc[~raw.index.duplicated(), "dividends"].reindex(clean.index).to_numpy()
+    paid = np.where(dividends > 0, paid, 0.0)
     rows, splits = np.flatnonzero(paid > 0), np.flatnonzero(ratio != 1.0)
-    bad = np.zeros(len(frame), dtype=bool)
+    bad = np.zeros(len(clean), dtype=bool)
     expected = "0 dividends that a split would explain"
     if len(rows) < 3 or not len(splits):
-        return finding.none_of(frame, bad, expected)
+        return finding.none_of(clean, bad, expected)
     amount, gaps = np.log(paid[rows]), np.diff(rows)
     if np.quantile(np.abs(np.diff(amount)), 0.25) > np.log(REGULAR):
-        return finding.none_of(frame, bad, expected)
+        return finding.none_of(clean, bad, expected)
     alone = np.minimum(gaps[1:], gaps[:-1]) >= np.median(gaps) / 2
     above = np.stack([amount[1:-1] - amount[:-2], amount[1:-1] - amount[2:]])
     like = np.log(LIKE_NEIGHBOURS)
@@ -234,7 +244,7 @@ def no_dividend_is_in_old_shares(frame: pd.DataFrame, *, ticker: str, as_of: dat
     for split in splits:
         explained = (np.abs(above - np.log(ratio[split])) <= like).all(axis=0) & (rows[1:-1] <= split)
         bad[rows[1:-1][alone & unlike & explained]] = True
-    return finding.none_of(frame, bad, expected)
+    return finding.none_of(clean, bad, expected)
 
 
 def dividends_are_in_the_prices_unit(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:

@@ -11,13 +11,13 @@ from stock_assets.sources.csv_files import CsvSource
 from stock_assets.sources.simulated import SimulatedSource
 from stock_assets_tests.core.event_frames import PRICES, amounts, history, in_old_shares, with_adj_close_of
 
+BESIDE_RAW = ("no_dividend_is_in_old_shares", "capital_gains_are_counted_once")
 SUSPICIONS = (
     "no_jump_looks_like_a_split",
     "small_splits_are_in_the_prices",
     "large_dividends_show_in_the_price",
     "no_dividend_comes_again_soon",
     "no_split_comes_again_soon",
-    "no_dividend_is_in_old_shares",
     "dividends_are_in_the_prices_unit",
 )
 QUARTERS = {30: 1.0, 93: 1.0, 156: 1.0, 219: 1.0, 282: 1.0}
@@ -30,7 +30,8 @@ def clean(raw: pd.DataFrame) -> pd.DataFrame:
 def suspects(name: str, raw: pd.DataFrame) -> list[int]:
     """Positions that a predicate finds in the clean table of `raw`."""
     table = clean(raw)
-    finding = getattr(validation, name)(table, ticker="TSLA", as_of=table.index[-1].date())
+    tables = (table, raw) if name in BESIDE_RAW else (table,)
+    finding = getattr(validation, name)(*tables, ticker="TSLA", as_of=table.index[-1].date())
     assert finding.passed == (len(finding.offending) == 0)
     assert finding.observed == len(finding.offending)
     return table.index.get_indexer(finding.offending.index).tolist()
@@ -38,7 +39,7 @@ def suspects(name: str, raw: pd.DataFrame) -> list[int]:
 
 def test_suspicions_only_warn():
     blocking = {check.name: check.blocking for check in (*checks.CLEAN, *checks.CLEAN_BESIDE_RAW)}
-    assert not any(blocking[name] for name in (*SUSPICIONS, "capital_gains_are_counted_once"))
+    assert not any(blocking[name] for name in (*SUSPICIONS, *BESIDE_RAW))
 
 
 @pytest.mark.parametrize("name", SUSPICIONS)
@@ -146,7 +147,7 @@ class TestSplitsAgain:
 
 class TestOldShares:
     def test_between_others_that_are_not_the_same_to_the_digit(self):
-        right = history(dividends={30: 0.5, 93: 0.52, 156: 0.55, 219: 0.55}, splits={250: 3.0})
+        right = history(dividends={20: 0.5, 56: 0.5, 93: 0.52, 130: 0.55, 166: 0.55, 202: 0.55}, splits={250: 3.0})
         raw = with_adj_close_of(amounts(right, {93: 1.56}))
         assert suspects("no_dividend_is_in_old_shares", right) == []
         assert suspects("no_dividend_is_in_old_shares", raw) == [93]
@@ -181,22 +182,26 @@ class TestUnits:
 
 
 class TestCapitalGains:
-    def ask(self, raw: pd.DataFrame) -> bool:
-        table = clean(raw)
-        return validation.capital_gains_are_counted_once(table, raw, ticker="TSLA", as_of=table.index[-1].date()).passed
-
     def test_undecided(self):
-        assert not self.ask(history(dividends={100: 0.3}, gains={100: 0.2}))
+        raw = history(dividends={100: 0.3}, gains={100: 0.2})
+        assert suspects("capital_gains_are_counted_once", raw) == [100]
 
-    def test_taken_out_or_truly_paid(self):
-        assert self.ask(amounts(history(dividends={100: 8.0}), {100: 7.0}, "capital_gains"))
-        assert self.ask(history(dividends={100: 8.0}, gains={100: 7.0}))
-        assert self.ask(history(dividends={100: 0.2}, gains={100: 0.3}))
-        assert self.ask(history(dividends=QUARTERS))
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            amounts(history(dividends={100: 8.0}), {100: 7.0}, "capital_gains"),
+            history(dividends={100: 8.0}, gains={100: 7.0}),
+            history(dividends={100: 0.2}, gains={100: 0.3}),
+            history(dividends=QUARTERS),
+        ],
+        ids=["taken out", "both paid", "more gains than dividends", "no gains"],
+    )
+    def test_decided(self, raw):
+        assert suspects("capital_gains_are_counted_once", raw) == []
 
 
 @pytest.mark.parametrize("ticker", ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF"])
-@pytest.mark.parametrize("name", SUSPICIONS)
+@pytest.mark.parametrize("name", [*SUSPICIONS, *BESIDE_RAW])
 def test_nothing_in_simulated_prices(ticker, name):
     assert suspects(name, SimulatedSource().fetch(ticker, date(2024, 3, 8)).bars) == []
 
@@ -210,3 +215,14 @@ def test_nothing_in_real_prices(real_prices_dir, day, ticker):
     found = [name for name in SUSPICIONS if not getattr(validation, name)(table, ticker=ticker, as_of=session).passed]
     assert found == []
     assert np.isfinite(table["adjusted_close"]).all()
+
+
+def test_an_adjusted_close_that_the_source_does_not_have_does_not_agree():
+    raw = history(dividends=QUARTERS)
+    raw.iloc[[70, 80], raw.columns.get_loc("adj_close")] = np.nan
+    assert "adjusted_close_agrees_with_source" in {check.name for check in checks.CLEAN_BESIDE_RAW}
+    finding = validation.adjusted_close_agrees_with_source(clean(raw), raw, ticker="TSLA", as_of=raw.index[-1].date())
+    assert not finding.passed
+    assert isinstance(finding.observed, float)
+    assert finding.observed < 1e-9
+    assert raw.index.get_indexer(finding.offending.index).tolist() == [70, 80]
