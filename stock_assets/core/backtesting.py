@@ -72,8 +72,8 @@ def walk_forward(
         if not len(ahead):
             continue
         seen = known[: n_train[start]]
-        classifier, regressor = modelling.fit(values[seen], target_return[seen], target_up[seen], settings)
-        probability_up, expected_return = modelling.forecast(classifier, regressor, values[ahead])
+        fitted = modelling.fit(values[seen], target_return[seen], target_up[seen], settings)
+        probability_up, expected_return = modelling.forecast(fitted, values[ahead])
         blocks.append(
             pd.DataFrame(
                 {

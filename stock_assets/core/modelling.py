@@ -12,97 +12,26 @@ import datetime
 import hashlib
 import platform
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from stock_assets.core import sessions
-from stock_assets.core.errors import InsufficientHistoryError, SchemaError, SettingsError
-
-if TYPE_CHECKING:
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from stock_assets.core.errors import InsufficientHistoryError, SchemaError
+from stock_assets.core.model_settings import ModelSettings
 
 TARGETS = ("target_session", "target_return", "target_up", "target_close")
 CARRIED = ("close", "volatility")
-ESTIMATORS = ("random_forest",)
 EXPIRES_AFTER_SESSIONS = 10
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelSettings:
-    """How the forests are grown and how the walk-forward moves. Validated on construction (`SettingsError`).
+class Fitted(NamedTuple):
+    """What one fit gives: both estimators, and a record of every attempt at fitting them."""
 
-    Daily returns are almost all noise, and a tree grown to pure leaves memorises it. So the leaves are large (the
-    mean of 100 sessions still has a standard error of a tenth of a session's volatility), the trees shallow, and each
-    is drawn from half of the rows, which makes them disagree and their average calmer. With 150 trees a forecast
-    moves between seeds by less than a third of what it moves between sessions. The defaults follow from that and from
-    cost, a walk-forward of thirteen years in some 10 s of processor time; they were not searched for on backtests, as
-    the search would use up the history that is to judge them. Planted signals are found as well with them as with
-    leaves of 50.
-
-    Attributes:
-        estimator: Kind of model; "random_forest" is the only one.
-        n_estimators: Trees in each of the two forests.
-        min_samples_leaf: Fewest sessions in a leaf.
-        max_depth: Most splits between root and leaf; None for no limit.
-        max_features: Features tried at each split: "sqrt", "log2", a count, or a fraction; None for all.
-        max_samples: Share of the training rows drawn for each tree; None for as many as there are.
-        seed: Seed of the bootstrap and of the features tried.
-        horizon: Sessions from a forecast to its target; must be that of the features.
-        min_train: Fewest training rows: about three years, so that calm and stormy sessions have both been seen.
-        refit_every: Sessions between refits in the walk-forward. Half a year adds at most a sixth to a history of three
-            years, so fresher forests would hardly differ and cost in proportion.
-        embargo: Rows left out between the last row whose target was known and the refit, over and above the purge of
-            unknown targets: the margin for an input stamped one session too early.
-        threads: Threads for fitting. Changes the time taken, never a result, and is not part of the stored model.
-    """
-
-    estimator: str = "random_forest"
-    n_estimators: int = 150
-    min_samples_leaf: int = 100
-    max_depth: int | None = 4
-    max_features: str | int | float | None = "sqrt"
-    max_samples: float | None = 0.5
-    seed: int = 20200102
-    horizon: int = 1
-    min_train: int = 750
-    refit_every: int = 126
-    embargo: int = 1
-    threads: int = 2
-
-    def __post_init__(self) -> None:
-        if self.estimator not in ESTIMATORS:
-            raise SettingsError(f"estimator is {self.estimator!r}; expected one of {', '.join(ESTIMATORS)}")
-        at_least = {"n_estimators": 1, "min_samples_leaf": 1, "seed": 0, "horizon": 1, "min_train": 2, "refit_every": 1}
-        at_least |= {"embargo": 0, "threads": 1}
-        if self.max_depth is not None:
-            at_least["max_depth"] = 1
-        for name, least in at_least.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise SettingsError(f"{name} is {value!r}; expected a whole number of at least {least}")
-        if self.seed >= 2**32:
-            raise SettingsError(f"seed is {self.seed}; expected less than 2**32")
-        if self.max_samples is not None and not _is_share(self.max_samples):
-            raise SettingsError(f"max_samples is {self.max_samples!r}; expected a share above 0 and up to 1, or None")
-        features = self.max_features
-        is_count = isinstance(features, int) and not isinstance(features, bool) and features >= 1
-        if not (features is None or features in ("sqrt", "log2") or is_count or _is_share(features)):
-            raise SettingsError(
-                f'max_features is {features!r}; expected "sqrt", "log2", a count from 1, a share above 0 and up to 1, '
-                "or None"
-            )
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """The settings that a result depends on: all but `threads`, as a dict that JSON can hold."""
-        values = dataclasses.asdict(self)
-        del values["threads"]
-        return values
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, float) and 0 < value <= 1
+    classifier: Any
+    regressor: Any
+    attempts: tuple[dict[str, Any], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,8 +44,8 @@ class Model:
         card: What the model is and was fitted on; JSON can hold it. See `train`.
     """
 
-    classifier: "RandomForestClassifier"
-    regressor: "RandomForestRegressor"
+    classifier: Any
+    regressor: Any
     card: dict[str, Any]
 
 
@@ -174,9 +103,7 @@ def check_features(features: pd.DataFrame, *, ticker: str, as_of: datetime.date,
         )
 
 
-def fit(
-    values: np.ndarray, target_return: np.ndarray, target_up: np.ndarray, settings: ModelSettings
-) -> tuple["RandomForestClassifier", "RandomForestRegressor"]:
+def fit(values: np.ndarray, target_return: np.ndarray, target_up: np.ndarray, settings: ModelSettings) -> Fitted:
     """Classifier of the direction and regressor of the return, fitted on the rows given and nothing else.
 
     Each tree draws from its own stream, derived from the seed before any thread starts, so the number of threads
@@ -191,33 +118,23 @@ def fit(
     """
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-    common: dict[str, Any] = {
-        "n_estimators": settings.n_estimators,
-        "min_samples_leaf": settings.min_samples_leaf,
-        "max_depth": settings.max_depth,
-        "max_features": settings.max_features,
-        "max_samples": settings.max_samples,
-        "random_state": settings.seed,
-        "n_jobs": settings.threads,
-    }
+    common = settings.all_parameters() | {"random_state": settings.seed, "n_jobs": settings.threads}
     classifier = RandomForestClassifier(**common).fit(values, target_up.astype("int64"))
     regressor = RandomForestRegressor(**common).fit(values, target_return)
     classifier.set_params(n_jobs=1)
     regressor.set_params(n_jobs=1)
-    return classifier, regressor
+    return Fitted(classifier, regressor, attempts=())
 
 
-def forecast(
-    classifier: "RandomForestClassifier", regressor: "RandomForestRegressor", values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def forecast(fitted: Fitted | Model, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Probability of a rise and expected total return for each row of `values` (rows x features).
 
     A classifier that saw only one direction in training answers 0 or 1.
     """
-    shares = np.asarray(classifier.predict_proba(values), dtype="float64")
-    probability_up = shares @ (np.asarray(classifier.classes_) == 1).astype("float64")
+    shares = np.asarray(fitted.classifier.predict_proba(values), dtype="float64")
+    probability_up = shares @ (np.asarray(fitted.classifier.classes_) == 1).astype("float64")
     # A sum of shares can end a bit above 1.
-    return probability_up.clip(0.0, 1.0), np.asarray(regressor.predict(values), dtype="float64")
+    return probability_up.clip(0.0, 1.0), np.asarray(fitted.regressor.predict(values), dtype="float64")
 
 
 def train(features: pd.DataFrame, settings: ModelSettings, *, ticker: str, as_of: datetime.date, source: str) -> Model:
@@ -252,7 +169,8 @@ def train(features: pd.DataFrame, settings: ModelSettings, *, ticker: str, as_of
     values = rows[names].to_numpy(dtype="float64")
     target_return = rows["target_return"].to_numpy(dtype="float64")
     target_up = rows["target_up"].to_numpy(dtype="float64")
-    classifier, regressor = fit(values, target_return, target_up, settings)
+    fitted = fit(values, target_return, target_up, settings)
+    classifier, regressor, _ = fitted
     importance = (classifier.feature_importances_ + regressor.feature_importances_) / 2
     card = {
         "ticker": ticker,
@@ -273,7 +191,7 @@ def train(features: pd.DataFrame, settings: ModelSettings, *, ticker: str, as_of
         "train_start": f"{rows.index[0]:%Y-%m-%d}",
         "train_end": f"{rows.index[-1]:%Y-%m-%d}",
         "last_target_session": f"{rows['target_session'].iloc[-1]:%Y-%m-%d}",
-        "in_sample": _in_sample(classifier, regressor, values, target_return, target_up),
+        "in_sample": _in_sample(fitted, values, target_return, target_up),
         "snapshot_sha256": snapshot_checksum(rows, [*names, "target_session", "target_return", "target_up"]),
         "expires_after_sessions": EXPIRES_AFTER_SESSIONS,
         "libraries": _libraries(),
@@ -282,13 +200,12 @@ def train(features: pd.DataFrame, settings: ModelSettings, *, ticker: str, as_of
 
 
 def _in_sample(
-    classifier: "RandomForestClassifier",
-    regressor: "RandomForestRegressor",
+    fitted: Fitted,
     values: np.ndarray,
     target_return: np.ndarray,
     target_up: np.ndarray,
 ) -> dict[str, float | str | None]:
-    probability_up, expected_return = forecast(classifier, regressor, values)
+    probability_up, expected_return = forecast(fitted, values)
     spread = float(((target_return - target_return.mean()) ** 2).mean())
     error = float(((target_return - expected_return) ** 2).mean())
     return {

@@ -72,9 +72,7 @@ def predict(
     last = features.iloc[[-1]]
     close = float(last["close"].iloc[0])
     half_width = float(quantile) * float(last["volatility"].iloc[0])
-    probability_up, expected_return = modelling.forecast(
-        model.classifier, model.regressor, last[names].to_numpy(dtype="float64")
-    )
+    probability_up, expected_return = modelling.forecast(model, last[names].to_numpy(dtype="float64"))
     expected = float(expected_return[0])
     return pd.DataFrame(
         {

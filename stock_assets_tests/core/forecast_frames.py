@@ -10,7 +10,11 @@ from stock_assets.core import modelling, sessions
 FIRST = datetime.date(2015, 1, 2)
 
 QUICK = modelling.ModelSettings(
-    n_estimators=8, min_samples_leaf=5, max_depth=3, min_train=60, refit_every=25, embargo=1, threads=1
+    parameters={"n_estimators": 8, "min_samples_leaf": 5, "max_depth": 3},
+    min_train=60,
+    refit_every=25,
+    embargo=1,
+    threads=1,
 )
 
 

@@ -184,7 +184,11 @@ def test_without_the_purge_overlapping_labels_would_pass_for_skill(monkeypatch: 
     frame["position"] = np.arange(400.0)
     frame = frame.drop(columns=["noise_1", "noise_2"])
     settings = dataclasses.replace(
-        frames.QUICK, n_estimators=4, horizon=20, min_train=200, refit_every=4, max_depth=None, min_samples_leaf=1
+        frames.QUICK,
+        parameters={"n_estimators": 4, "max_depth": None, "min_samples_leaf": 1},
+        horizon=20,
+        min_train=200,
+        refit_every=4,
     )
 
     def correlation() -> float:

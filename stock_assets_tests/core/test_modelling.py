@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ import pytest
 import skops.io
 
 from stock_assets.core import modelling
-from stock_assets.core.errors import InsufficientHistoryError, SchemaError, SettingsError
+from stock_assets.core.errors import InsufficientHistoryError, SchemaError
 from stock_assets_tests.core import forecast_frames as frames
 
 TSLA = {"ticker": "TSLA", "source": "csv"}
@@ -27,49 +26,7 @@ def train(frame: pd.DataFrame, settings: modelling.ModelSettings = frames.QUICK)
 
 def forecasts(model: modelling.Model, frame: pd.DataFrame) -> np.ndarray:
     values = frame[modelling.feature_names(frame)].to_numpy()
-    return np.stack(modelling.forecast(model.classifier, model.regressor, values))
-
-
-# --- Settings ---
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("estimator", "lstm"),
-        ("n_estimators", 0),
-        ("n_estimators", 10.0),
-        ("min_samples_leaf", 0),
-        ("max_depth", 0),
-        ("max_features", "third"),
-        ("max_features", 1.5),
-        ("max_features", 0),
-        ("max_features", True),
-        ("max_samples", 0.0),
-        ("max_samples", 1.5),
-        ("seed", -1),
-        ("seed", 2**32),
-        ("horizon", 0),
-        ("min_train", 1),
-        ("refit_every", 0),
-        ("embargo", -1),
-        ("threads", 0),
-        ("threads", True),
-    ],
-)
-def test_a_setting_out_of_range_is_refused_by_name_and_value(name: str, value: Any) -> None:
-    with pytest.raises(SettingsError, match=f"{name} is .*{value}.*expected"):
-        modelling.ModelSettings(**{name: value})
-
-
-@pytest.mark.parametrize("value", ["sqrt", "log2", 3, 0.5, 1.0, None])
-def test_max_features_may_be_a_rule_a_count_or_a_share(value: Any) -> None:
-    assert modelling.ModelSettings(max_features=value).hyperparameters()["max_features"] == value
-
-
-def test_the_number_of_threads_is_no_hyperparameter() -> None:
-    one, two = modelling.ModelSettings(threads=1), modelling.ModelSettings(threads=2)
-    assert one.hyperparameters() == two.hyperparameters()
+    return np.stack(modelling.forecast(model, values))
 
 
 # --- The look-ahead guard ---
@@ -143,7 +100,7 @@ def test_tables_no_model_can_use_are_refused(spoil: str) -> None:
 
 def test_the_number_of_threads_changes_no_bit_and_leaves_no_trace() -> None:
     frame = frames.features_frame(300)
-    many_trees = dataclasses.replace(frames.QUICK, n_estimators=40)
+    many_trees = dataclasses.replace(frames.QUICK, parameters={"n_estimators": 40, "min_samples_leaf": 5})
     one = train(frame, dataclasses.replace(many_trees, threads=1))
     two = train(frame, dataclasses.replace(many_trees, threads=2))
     assert np.array_equal(forecasts(one, frame), forecasts(two, frame))
@@ -206,16 +163,16 @@ def test_a_planted_signal_is_found() -> None:
 
 def test_training_on_rises_only_makes_a_rise_certain() -> None:
     values = np.arange(40.0).reshape(20, 2)
-    classifier, regressor = modelling.fit(values, np.full(20, 0.01), np.ones(20), frames.QUICK)
-    probability_up, expected_return = modelling.forecast(classifier, regressor, values[:3])
+    fitted = modelling.fit(values, np.full(20, 0.01), np.ones(20), frames.QUICK)
+    probability_up, expected_return = modelling.forecast(fitted, values[:3])
     assert probability_up.tolist() == [1.0, 1.0, 1.0]
     assert expected_return == pytest.approx([0.01] * 3)
 
 
 def test_training_on_falls_only_makes_a_rise_impossible() -> None:
     values = np.arange(40.0).reshape(20, 2)
-    classifier, regressor = modelling.fit(values, np.full(20, -0.01), np.zeros(20), frames.QUICK)
-    assert modelling.forecast(classifier, regressor, values[:3])[0].tolist() == [0.0, 0.0, 0.0]
+    fitted = modelling.fit(values, np.full(20, -0.01), np.zeros(20), frames.QUICK)
+    assert modelling.forecast(fitted, values[:3])[0].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_too_short_a_history_is_refused_with_both_numbers() -> None:
@@ -240,7 +197,7 @@ def test_the_card_says_what_the_model_was_fitted_on() -> None:
     assert card["features"] == ["hint", "noise_1", "noise_2"]
     assert card["target"]["horizon_sessions"] == 1
     assert card["expires_after_sessions"] == 10
-    assert card["hyperparameters"]["n_estimators"] == 8
+    assert card["hyperparameters"]["parameters"]["n_estimators"] == 8
     assert set(card["libraries"]) == {"python", "numpy", "pandas", "scikit-learn"}
     assert sum(card["feature_importance"].values()) == pytest.approx(1.0)
 

@@ -52,9 +52,7 @@ def test_the_row_has_the_form_of_the_contract() -> None:
 def test_the_row_comes_from_the_last_session_alone() -> None:
     row = predict().iloc[0]
     last = FEATURES.iloc[[-1]]
-    probability_up, expected_return = modelling.forecast(
-        MODEL.classifier, MODEL.regressor, last[["hint", "noise_1", "noise_2"]].to_numpy()
-    )
+    probability_up, expected_return = modelling.forecast(MODEL, last[["hint", "noise_1", "noise_2"]].to_numpy())
     close = last["close"].iloc[0]
     half = 1.5 * last["volatility"].iloc[0]
     assert row["probability_up"] == probability_up[0]

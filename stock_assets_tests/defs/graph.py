@@ -78,7 +78,7 @@ class StandingClock:
 class SmallModel:
     """Forests that grow in no time."""
 
-    value = ModelSettings(n_estimators=5, min_samples_leaf=20, min_train=100, refit_every=250)
+    value = ModelSettings(parameters={"n_estimators": 5, "min_samples_leaf": 20}, min_train=100, refit_every=250)
 
 
 class Graph:
