@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bars
 
 from stock_assets import watchlist as watchlists
+from stock_assets.core import configuration
 from stock_assets.core.errors import SessionError, SettingsError, StockAssetsError
 from stock_assets.settings import SOURCES, Settings
 
@@ -293,9 +294,14 @@ def watchlist() -> None:
 
 @watchlist.command("list")
 def list_tickers() -> None:
-    """Show the stocks to follow."""
-    for entry in watchlists.read(Settings.from_environment().watchlist).entries:
+    """Show the stocks to follow, and models of their own."""
+    listed = watchlists.read(Settings.from_environment().watchlist)
+    if listed.model:
+        _out.print(f"all      model: {escape(configuration.told(listed.model))}")
+    for entry in listed.entries:
         _out.print(f"{entry.ticker:<8} {escape(entry.name)}".rstrip())
+        if entry.model:
+            _out.print(f"{'':<8} model: {escape(configuration.told(entry.model))}")
 
 
 @watchlist.command()

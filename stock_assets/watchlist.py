@@ -1,36 +1,61 @@
-"""The stocks to follow: reading, checking and editing the watchlist file. Nothing here fetches or computes."""
+"""The stocks to follow: reading, checking and editing the watchlist file. Nothing here fetches or computes.
 
-from dataclasses import dataclass
+    model:                       for every ticker; may be left out
+      cost_bps: 10
+    tickers:
+      - TSLA
+      - ticker: STX
+        name: Seagate Technology
+        model:                   for this one, over what stands above
+          estimator: linear
+          horizon: 5
+
+The keys of `model` are those of core.configuration.
+"""
+
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from stock_assets.core import configuration
 from stock_assets.core.errors import SettingsError, StockAssetsError, UnknownTickerError
 from stock_assets.core.tickers import check_ticker
 from stock_assets.storage import atomic
 
-_EXPECTED = "expected a list under 'tickers', each entry a ticker such as TSLA or {ticker: TSLA, name: Tesla}"
-_KEYS = {"ticker", "name"}
+_EXPECTED = (
+    "expected a list under 'tickers', each entry a ticker such as TSLA or {ticker: TSLA, name: Tesla, model: ...}, and "
+    "nothing beside it but 'model'"
+)
+_TOP = {"tickers", "model"}
+_KEYS = {"ticker", "name", "model"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One stock on the watchlist."""
+    """One stock on the watchlist; `model` overrides what holds for all."""
 
     ticker: str
     name: str = ""
+    model: configuration.Overrides = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
 class Watchlist:
-    """The stocks of one watchlist file, in its order."""
+    """The stocks of one watchlist file, in its order; `model` overrides the defaults for all of them."""
 
     path: Path
     entries: tuple[Entry, ...]
+    model: configuration.Overrides = field(default_factory=dict, hash=False)
 
     @property
     def tickers(self) -> list[str]:
         return [entry.ticker for entry in self.entries]
+
+    def overrides(self, ticker: str) -> tuple[configuration.Overrides, ...]:
+        """The levels of overrides for a ticker: those for all, then its own. For `configuration.combine`."""
+        return (self.model, *(entry.model for entry in self.entries if entry.ticker == ticker))
 
     def require(self, text: str) -> str:
         """`text` as a ticker of this list.
@@ -66,26 +91,55 @@ def parse(text: str, path: Path) -> Watchlist:
         content = yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError as error:
         raise SettingsError(f"watchlist {path} isn't valid YAML: {_where(error)}; {_EXPECTED}") from error
-    if not isinstance(content, dict) or set(content) != {"tickers"} or not isinstance(content["tickers"], list):
-        raise SettingsError(f"watchlist {path} holds {_short(content)}; {_EXPECTED}")
+    unknown = [str(key) for key in content if key not in _TOP] if isinstance(content, dict) else []
+    if unknown or not isinstance(content, dict) or not isinstance(content.get("tickers"), list):
+        came = f"{_short(content)}, with the unknown {', '.join(unknown)}" if unknown else _short(content)
+        raise SettingsError(f"watchlist {path} holds {came}; {_EXPECTED}")
     if not content["tickers"]:
         raise SettingsError(f"watchlist {path} is empty; {_EXPECTED}")
+    typed = _typed(text, path)
+    model = _model(typed.get("model"), f"watchlist {path}, model", {})
     entries: list[Entry] = []
-    for position, item in enumerate(content["tickers"], start=1):
+    for position, (item, its_types) in enumerate(zip(content["tickers"], typed["tickers"], strict=True), start=1):
         entry = _entry(item, position, path)
+        if isinstance(its_types, dict):
+            where = f"watchlist {path}, entry {position} ({entry.ticker}), model"
+            entry = replace(entry, model=_model(its_types.get("model"), where, model))
         if entry.ticker in {earlier.ticker for earlier in entries}:
             raise SettingsError(
                 f"watchlist {path} names {entry.ticker} twice (again as entry {position}); expected once"
             )
         entries.append(entry)
-    return Watchlist(path, tuple(entries))
+    return Watchlist(path, tuple(entries), model)
+
+
+def _typed(text: str, path: Path) -> dict[str, Any]:
+    """The same content with numbers, true, false and null, as the settings under `model` need them."""
+    try:
+        return yaml.load(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an unquoted 2024-13-45 is taken for a date
+        problem = _where(error) if isinstance(error, yaml.YAMLError) else str(error)
+        raise SettingsError(f"watchlist {path} isn't valid YAML: {problem}; {_EXPECTED}") from error
+
+
+def _model(given: Any, where: str, below: configuration.Overrides) -> configuration.Overrides:
+    """What `model` says, once it is known to be possible over the level `below`."""
+    level = {} if given is None else given
+    if not isinstance(level, dict):
+        raise SettingsError(f"{where} is {_short(given)}; expected a mapping with keys {', '.join(configuration.KEYS)}")
+    try:
+        configuration.combine(below, level)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from error
+    return level
 
 
 def _entry(item: object, position: int, path: Path) -> Entry:
     fields = item if isinstance(item, dict) else {"ticker": item}
-    unknown = set(fields) - _KEYS
+    unknown = [str(key) for key in fields if key not in _KEYS]
     if unknown or "ticker" not in fields:
-        raise SettingsError(f"watchlist {path}, entry {position} is {_short(item)}; {_EXPECTED}")
+        came = f"{_short(item)}, with the unknown {', '.join(unknown)}" if unknown else _short(item)
+        raise SettingsError(f"watchlist {path}, entry {position} is {came}; {_EXPECTED}")
     try:
         return Entry(check_ticker(fields["ticker"]), str(fields.get("name") or ""))
     except SettingsError as error:

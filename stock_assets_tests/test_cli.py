@@ -129,6 +129,15 @@ def test_what_a_file_holds_is_shown_as_it_is(place: Place) -> None:
     assert done.err.startswith("error: '[red]' is not a ticker; expected")
 
 
+def test_the_list_shows_what_models_are_different(place: Place) -> None:
+    place.watchlist.write_text(
+        "model: {cost_bps: 10}\n"
+        "tickers:\n  - {ticker: STX, name: Seagate, model: {horizon: 5, parameters: {max_depth: 3}}}\n"
+    )
+    expected = "all      model: cost_bps 10\nSTX      Seagate\n         model: horizon 5, max_depth 3\n"
+    assert place.run("watchlist", "list").out == expected
+
+
 def test_the_watchlist_is_edited_in_place(tmp_path: Path) -> None:
     place = Place(tmp_path)
     assert place.run("watchlist", "add", "brk-b").out == "following TSLA, STX, BRK-B\n"

@@ -3,7 +3,9 @@
 import pytest
 
 from stock_assets import watchlist
+from stock_assets.core import configuration
 from stock_assets.core.errors import InvalidTickerError, SettingsError, UnknownTickerError
+from stock_assets.core.model_settings import ModelSettings
 from stock_assets.settings import project_root
 
 
@@ -55,6 +57,66 @@ def test_anything_else_is_refused_naming_the_file_and_the_problem(tmp_path, text
         watchlist.read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+MODELS = """
+# mine
+model:
+  cost_bps: 10          # of all
+  parameters: {max_depth: 3}
+tickers:
+  - TSLA
+  - ticker: STX
+    name: Seagate
+    model: {horizon: 5, window: null, short: true}
+  - {ticker: ON, model: {estimator: linear}}
+"""
+
+
+def test_models_of_all_and_of_single_tickers(tmp_path):
+    listed = watchlist.read(write(tmp_path, MODELS))
+    found = {ticker: configuration.combine(*listed.overrides(ticker)) for ticker in listed.tickers}
+    assert found["TSLA"].model == ModelSettings(parameters={"max_depth": 3})
+    assert found["STX"].model == ModelSettings(parameters={"max_depth": 3}, horizon=5)
+    assert found["ON"].model == ModelSettings(estimator="linear")
+    assert [found[ticker].rules.short for ticker in listed.tickers] == [False, True, False]
+    assert {each.rules.cost_bps for each in found.values()} == {10.0}
+
+
+def test_no_model_is_no_override(tmp_path):
+    listed = watchlist.read(write(tmp_path, "model:\ntickers:\n  - TSLA\n  - {ticker: STX, model: }\n"))
+    assert listed.overrides("TSLA") == listed.overrides("STX") == ({}, {})
+
+
+def test_editing_keeps_models(tmp_path):
+    path = write(tmp_path, MODELS)
+    watchlist.add(path, "NVDA")
+    changed = watchlist.remove(path, "TSLA")
+    assert changed.overrides("STX")[1] == {"horizon": 5, "window": None, "short": True}
+    assert changed.overrides("NVDA") == ({"cost_bps": 10, "parameters": {"max_depth": 3}}, {})
+    assert "# of all" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("model: {horizons: 5}\ntickers: [TSLA]\n", "model: unknown: horizons; expected only estimator, .*horizon"),
+        ("model: [5]\ntickers: [TSLA]\n", r"model is \[5\]; expected a mapping with keys estimator"),
+        (
+            "tickers:\n  - {ticker: stx, model: {horizon: 0}}\n",
+            r"entry 1 \(STX\), model: horizon is 0; expected a whole",
+        ),
+        ("tickers:\n  - {ticker: STX, model: {horizon: '5'}}\n", "horizon is '5'"),
+        ("model: {estimator: linear}\ntickers:\n  - {ticker: STX, model: {parameters: {max_depth: 3}}}\n", "max_depth"),
+        ("tickers:\n  - {ticker: STX, model: {seed: 2024-13-45}}\n", "isn't valid YAML: month must be in 1..12"),
+        ("models: {}\ntickers: [TSLA]\n", "with the unknown models; expected .* nothing beside it but 'model'"),
+    ],
+)
+def test_a_model_that_can_not_be(tmp_path, text, problem):
+    path = write(tmp_path, text)
+    with pytest.raises(SettingsError, match=problem) as caught:
+        watchlist.read(path)
+    assert str(path) in str(caught.value)
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):
