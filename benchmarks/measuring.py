@@ -164,7 +164,7 @@ def artefacts(data_dir: Path, ticker: str) -> dict[str, bytes]:
     return {
         path.relative_to(data_dir).as_posix(): path.read_bytes()
         for path in sorted(data_dir.glob(f"*/{ticker}/**/*"))
-        if path.is_file() and path.name != ".lock"
+        if path.is_file() and not path.name.endswith(".lock")
     }
 
 
