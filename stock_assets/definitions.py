@@ -14,20 +14,23 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     """Definitions for `settings` (default: those of the environment).
 
     `overrides` replace resources by name: `prices`, `clock`, `model_settings`, `retry_delay`, `log_dir`, `store`, or
-    an IO manager (`tables`, `documents`, `models`, `reports`). Raises `SettingsError` for a bad setting or watchlist.
+    an IO manager (`tables`, `documents`, `illustrated`, `models`, `reports`). Raises `SettingsError` for a bad setting or
+    watchlist.
     """
     settings = settings or Settings.from_environment()
-    grid = partitions.grid(watchlist.read(settings.watchlist).tickers, settings.first_session)
+    listed = watchlist.read(settings.watchlist)
+    grid = partitions.grid(listed.tickers, settings.first_session)
     store = ArtefactStore(settings.data_dir)
     given = {
         "prices": resources.LazySource(settings),
         "clock": resources.SystemClock(),
-        "model_settings": resources.DefaultModel(),
+        "model_settings": resources.model_settings(listed),
         "retry_delay": settings.retry_delay,
         "log_dir": settings.log_dir,
         "store": store,
         "tables": io_managers.TableIOManager(store, settings.log_dir),
         "documents": io_managers.JsonIOManager(store, settings.log_dir),
+        "illustrated": io_managers.IllustratedIOManager(store, settings.log_dir),
         "models": io_managers.ModelIOManager(store, settings.log_dir),
         "reports": io_managers.ReportIOManager(store, settings.log_dir),
     }

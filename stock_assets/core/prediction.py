@@ -93,6 +93,26 @@ def predict(
     )
 
 
+def require_horizon(
+    model: modelling.Model, evaluation: Mapping[str, Any], horizon: int, *, ticker: str, as_of: datetime.date
+) -> None:
+    """Refuses a model or an evaluation of another horizon than the settings ask for, and says what to do.
+
+    Raises `SchemaError`.
+    """
+    found = {
+        "model": (model.card["as_of"], int(model.card["target"]["horizon_sessions"])),
+        "evaluation": (evaluation["as_of"], int(evaluation["horizon_sessions"])),
+    }
+    for what, (of, sessions_ahead) in found.items():
+        if sessions_ahead != horizon:
+            raise SchemaError(
+                f"{ticker} {as_of}: the newest {what}, of {of}, is about {sessions_ahead} session(s) ahead; the settings "
+                f"ask for a horizon of {horizon}: materialise features, model, backtest and evaluation of {ticker}, "
+                f"session {as_of}, or set the horizon to {sessions_ahead}"
+            )
+
+
 def _check_origin(what: str, facts: Mapping[str, Any], *, ticker: str, as_of: datetime.date, source: str) -> None:
     where = f"{ticker} {as_of}"
     if facts["ticker"] != ticker:

@@ -127,6 +127,14 @@ class JsonIOManager(ArtefactIOManager):
         return formats.decode_json(files[".json"], asset=asset, ticker=ticker, as_of=session)
 
 
+class IllustratedIOManager(JsonIOManager):
+    """A dictionary as JSON and a figure as PNG beside it: written as a pair, loaded as the dictionary."""
+
+    def encode(self, value: Any, slot: Slot) -> Mapping[str, bytes]:
+        document, figure = value
+        return {**super().encode(document, slot), ".png": figure}
+
+
 class ModelIOManager(ArtefactIOManager):
     """Fitted models as skops files, never pickle, with their card as JSON beside them."""
 

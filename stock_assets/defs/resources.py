@@ -1,13 +1,18 @@
-"""What assets are given from outside: the price source, the clock, the logs. Built from settings, swapped in tests."""
+"""What assets are given from outside: the price source, the clock, each ticker's configuration. Built from settings and
+watchlist, swapped in tests."""
 
 from datetime import UTC, date, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import dagster as dg
+
+from stock_assets.core import configuration
+from stock_assets.core.errors import SettingsError
 from stock_assets.settings import Settings
+from stock_assets.watchlist import Watchlist
 
 if TYPE_CHECKING:
-    from stock_assets.core.modelling import ModelSettings
     from stock_assets.sources.base import PriceHistory, PriceSource
     from stock_assets.sources.yahoo import YahooSource
 
@@ -71,11 +76,45 @@ def yahoo(settings: Settings) -> "YahooSource":
     )
 
 
-class DefaultModel:
-    """The model's parameters, made when first used: their module imports pandas."""
+class Configurations:
+    """The configuration of each ticker: the defaults, the watchlist over them, what the run says over both."""
 
-    @property
-    def value(self) -> "ModelSettings":
-        from stock_assets.core.modelling import ModelSettings
+    def __init__(self, listed: Watchlist, of_run: configuration.Overrides):
+        self._listed = listed
+        self._of_run = of_run
 
-        return ModelSettings()
+    def of(self, ticker: str) -> configuration.Configuration:
+        """Raises `SettingsError` when what the run says can't be, or not with what the watchlist says."""
+        try:
+            return configuration.combine(*self._listed.overrides(ticker), self._of_run)
+        except SettingsError as error:
+            raise SettingsError(f"{ticker}: resources > model_settings > config of the run: {error}") from error
+
+
+def model_settings(listed: Watchlist) -> dg.ResourceDefinition:
+    """The resource `model_settings`, whose config in the Launchpad holds for every asset of a run."""
+
+    @dg.resource(
+        config_schema={
+            key: dg.Field(_CONFIG_TYPES.get(key, int), is_required=False, description=meaning)
+            for key, meaning in configuration.KEYS.items()
+        },
+        description="What models are made of and how they are judged: the defaults, the watchlist's `model` over them, "
+        "and this run's config over both. What is left out stays as it is.",
+    )
+    def configurations(context: dg.InitResourceContext) -> Configurations:
+        return Configurations(listed, dict(context.resource_config))
+
+    return configurations
+
+
+# Whole numbers where nothing is said; values are judged by core.model_settings.
+_CONFIG_TYPES: dict[str, Any] = {
+    "estimator": str,
+    "parameters": dg.Permissive(),
+    "window": dg.Noneable(int),
+    "calibration": str,
+    "cost_bps": float,
+    "execution": str,
+    "short": bool,
+}

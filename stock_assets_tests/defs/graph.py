@@ -2,7 +2,7 @@
 
 import datetime as dt
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import dagster as dg
 import pandas as pd
 
 from stock_assets.core import sessions
-from stock_assets.core.modelling import ModelSettings
 from stock_assets.definitions import build_defs
 from stock_assets.defs import partitions
 from stock_assets.settings import Settings
@@ -75,10 +74,8 @@ class StandingClock:
         return self._now
 
 
-class SmallModel:
-    """Forests that grow in no time."""
-
-    value = ModelSettings(parameters={"n_estimators": 5, "min_samples_leaf": 20}, min_train=100, refit_every=250)
+# Forests that grow in no time.
+SMALL_MODEL = "{parameters: {n_estimators: 5, min_samples_leaf: 20}, min_train: 100, refit_every: 250}"
 
 
 class Graph:
@@ -91,10 +88,11 @@ class Graph:
         *,
         data_dir: str | None = None,
         first_session: str = "2020-01-02",
+        tickers: str = "[TSLA, STX]",
         **overrides: Any,
     ):
         watchlist = folder / "watchlist.yaml"
-        watchlist.write_text("tickers: [TSLA, STX]\n")
+        watchlist.write_text(f"model: {SMALL_MODEL}\ntickers: {tickers}\n")
         self.settings = Settings.from_environment(
             {
                 "STOCK_ASSETS_SOURCE": "simulated",
@@ -108,13 +106,25 @@ class Graph:
         self.instance = instance
         self.store = ArtefactStore(self.settings.data_dir)
         self.source = overrides.setdefault("prices", CannedSource())
-        given = {"clock": StandingClock(dt.date(2024, 12, 31)), "model_settings": SmallModel(), "retry_delay": 0.0}
+        given = {"clock": StandingClock(dt.date(2024, 12, 31)), "retry_delay": 0.0}
         self.defs = build_defs(self.settings, **given | overrides)
 
     def run(
-        self, what: str | Iterable[str], *, ticker: str = "TSLA", session: dt.date = SESSION
+        self,
+        what: str | Iterable[str],
+        *,
+        ticker: str = "TSLA",
+        session: dt.date = SESSION,
+        model: Mapping[str, Any] | None = None,
+        ops: Mapping[str, Any] | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """Run a job by its name, or materialise some assets with their checks."""
+        """Run a job by its name, or materialise some assets with their checks.
+
+        `model`: the config of the resource model_settings; `ops`: asset -> its config.
+        """
+        config: dict[str, Any] = {"resources": {"model_settings": {"config": dict(model)}}} if model else {}
+        if ops:
+            config["ops"] = {asset: {"config": given} for asset, given in ops.items()}
         if isinstance(what, str):
             job, selection = self.defs.resolve_job_def(what), None
         else:
@@ -122,7 +132,7 @@ class Graph:
         return job.execute_in_process(
             partition_key=partitions.key(ticker, session),
             instance=self.instance,
-            run_config=_QUIET,
+            run_config=_QUIET | config,
             raise_on_error=False,
             asset_selection=selection,
         )

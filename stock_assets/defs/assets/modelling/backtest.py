@@ -15,7 +15,8 @@ from stock_assets.defs import describe, logs
 def backtest(context: dg.AssetExecutionContext, features):
     """What the model would have said after each past session, fitted only on outcomes known by then.
 
-    Expanding walk-forward with regular refits and an embargo; one row a session, the outcome beside the forecast.
+    A walk-forward with regular refits and an embargo, of the same configuration as `model`; one row a session, the
+    outcome beside the forecast.
 
     - **Source:** features of the same ticker and session.
     - **When:** together with `model`.
@@ -26,7 +27,7 @@ def backtest(context: dg.AssetExecutionContext, features):
 
     with logs.working(context) as work:
         forecasts = backtesting.walk_forward(
-            features, context.resources.model_settings.value, ticker=work.ticker, as_of=work.session
+            features, context.resources.model_settings.of(work.ticker).model, ticker=work.ticker, as_of=work.session
         )
         forecasts.attrs["source"] = features.attrs["source"]
         refits = forecasts["train_end"].nunique()

@@ -9,7 +9,7 @@ from stock_assets.defs import describe, logs, retries
     group_name="modelling",
     kinds={"json"},
     io_manager_key="documents",
-    required_resource_keys={"log_dir"},
+    required_resource_keys={"log_dir", "model_settings", "store"},
     retry_policy=retries.ONCE,
     code_version="1",
 )
@@ -26,8 +26,14 @@ def evaluation(context: dg.AssetExecutionContext, backtest):
     from stock_assets.core import evaluation as core_evaluation
 
     with logs.working(context) as work:
+        configured = context.resources.model_settings.of(work.ticker)
         scores = core_evaluation.evaluate(
-            backtest, ticker=work.ticker, as_of=work.session, source=backtest.attrs["source"]
+            backtest,
+            ticker=work.ticker,
+            as_of=work.session,
+            source=backtest.attrs["source"],
+            horizon=configured.model.horizon,
+            cost_bps=configured.rules.cost_bps,
         )
         work.log.info("%s", scores["verdict"]["text"])
         context.add_output_metadata(

@@ -9,13 +9,14 @@ from stock_assets.defs import describe, logs, retries
     group_name="modelling",
     kinds={"pandas", "parquet"},
     io_manager_key="tables",
-    required_resource_keys={"log_dir"},
+    required_resource_keys={"log_dir", "model_settings"},
     retry_policy=retries.ONCE,
     code_version="1",
 )
 def features(context: dg.AssetExecutionContext, clean_prices):
-    """About 40 columns a session that were known after its close, and the return of the next session as the target.
+    """About 40 columns a session that were known after its close, and what followed as the targets.
 
+    What followed is the next session, or as many as the configured horizon says (resource `model_settings`).
     Scale-free, so that a split changes nothing. Sessions without a full look-back window are left out.
 
     - **Source:** clean_prices of the same ticker and session.
@@ -26,7 +27,8 @@ def features(context: dg.AssetExecutionContext, clean_prices):
     from stock_assets.core import features as core_features
 
     with logs.working(context) as work:
-        table = core_features.build_features(clean_prices, ticker=work.ticker, as_of=work.session)
+        horizon = context.resources.model_settings.of(work.ticker).model.horizon
+        table = core_features.build_features(clean_prices, ticker=work.ticker, as_of=work.session, horizon=horizon)
         table.attrs["source"] = clean_prices.attrs["source"]
         dropped = len(clean_prices) - len(table)
         work.log.info("%d rows, %d dropped for want of a full window", len(table), dropped)

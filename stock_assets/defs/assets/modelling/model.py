@@ -13,9 +13,10 @@ from stock_assets.defs import describe, logs
     code_version="1",
 )
 def model(context: dg.AssetExecutionContext, features):
-    """A random forest for the direction of the next session and one for its return, with a model card.
+    """A classifier for the direction of the target session and a regressor for its return, with a model card.
 
-    Fitted on every session whose outcome was known by then, with a fixed seed.
+    Random forests and the next session, unless the watchlist or the Launchpad say otherwise (resource
+    `model_settings`). Fitted on every session whose outcome was known by then, with a fixed seed.
 
     - **Source:** features of the same ticker and session.
     - **When:** once a week or so; `predictions` refuses a model that is older than ten sessions.
@@ -26,7 +27,7 @@ def model(context: dg.AssetExecutionContext, features):
     with logs.working(context) as work:
         fitted = modelling.train(
             features,
-            context.resources.model_settings.value,
+            context.resources.model_settings.of(work.ticker).model,
             ticker=work.ticker,
             as_of=work.session,
             source=features.attrs["source"],
@@ -37,6 +38,8 @@ def model(context: dg.AssetExecutionContext, features):
                 "model card",
                 fitted.card,
                 {
+                    "estimator": fitted.card["estimator"],
+                    "horizon": fitted.card["target"]["horizon_sessions"],
                     "rows trained on": fitted.card["n_train"],
                     "trained from": fitted.card["train_start"],
                     "trained to": fitted.card["train_end"],
