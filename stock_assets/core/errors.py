@@ -19,6 +19,8 @@ where it helps, what to do next. Whoever catches `StockAssetsError` can print `s
     │   ├── BadPricesError         prices that can't be repaired with certainty
     │   ├── SchemaError            a table without the columns, types or ranges it must have
     │   └── InsufficientHistoryError  too few sessions for what was asked
+    ├── ModelError                 a model that can't be fitted on the rows given
+    │   └── OutOfMemoryError       the memory was not enough: not worth another try
     ├── ModelExpiredError          no model or evaluation within the last ten sessions
     └── ArtefactError
         ├── MissingArtefactError   never materialised, or deleted
@@ -113,6 +115,14 @@ class SchemaError(DataError):
 
 class InsufficientHistoryError(DataError):
     """Too few sessions for what was asked."""
+
+
+class ModelError(StockAssetsError):
+    """A model that can't be fitted on the rows given."""
+
+
+class OutOfMemoryError(ModelError):
+    """A fit that the memory was not enough for."""
 
 
 class ModelExpiredError(StockAssetsError):

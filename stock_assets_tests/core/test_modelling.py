@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import skops.io
 
-from stock_assets.core import modelling
+from stock_assets.core import model_card, modelling
 from stock_assets.core.errors import InsufficientHistoryError, SchemaError
 from stock_assets_tests.core import forecast_frames as frames
 
@@ -224,12 +224,12 @@ def test_the_in_sample_scores_are_those_of_the_training_rows() -> None:
 def test_one_changed_value_or_name_or_session_changes_the_checksum() -> None:
     frame = frames.features_frame(20)
     names = ["hint", "noise_1", "target_session"]
-    checksum = modelling.snapshot_checksum(frame, names)
+    checksum = model_card.snapshot_checksum(frame, names)
     changed = frame.copy()
     changed.loc["2015-01-06", "hint"] += 1e-15
-    assert modelling.snapshot_checksum(changed, names) != checksum
-    assert modelling.snapshot_checksum(frame.rename(columns={"hint": "tip"}), ["tip", *names[1:]]) != checksum
-    assert modelling.snapshot_checksum(frame.iloc[1:], names) != checksum
+    assert model_card.snapshot_checksum(changed, names) != checksum
+    assert model_card.snapshot_checksum(frame.rename(columns={"hint": "tip"}), ["tip", *names[1:]]) != checksum
+    assert model_card.snapshot_checksum(frame.iloc[1:], names) != checksum
 
 
 def test_the_checksum_does_not_depend_on_the_layout_in_memory_or_the_unit_of_dates() -> None:
@@ -238,7 +238,7 @@ def test_the_checksum_does_not_depend_on_the_layout_in_memory_or_the_unit_of_dat
     other = frame[["noise_2", *reversed(names)]].copy()
     other["target_session"] = other["target_session"].astype("datetime64[s]")
     other.index = pd.DatetimeIndex(other.index).as_unit("s")
-    assert modelling.snapshot_checksum(other, names) == modelling.snapshot_checksum(frame, names)
+    assert model_card.snapshot_checksum(other, names) == model_card.snapshot_checksum(frame, names)
 
 
 def test_a_model_can_be_stored_without_pickle_and_with_no_type_of_ours() -> None:
