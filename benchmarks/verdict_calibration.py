@@ -252,9 +252,9 @@ def judge(case: simulated_markets.Case, plan: Plan) -> dict[str, Any]:
 
 def _backtest(case: simulated_markets.Case, market: simulated_markets.Market, plan: Plan) -> pd.DataFrame:
     kept = plan.kept and plan.kept / f"{case.name}.parquet"
-    if kept and kept.exists():
-        return pd.read_parquet(kept)
     about = {"ticker": case.ticker, "as_of": simulated_markets.LAST_SESSION}
+    if kept and kept.exists():
+        return formats.decode_table(kept.read_bytes(), asset="backtest", **about)
     clean = cleaning.clean_prices(market.raw, **about)
     backtest = backtesting.walk_forward(features.build_features(clean, **about), plan.settings, **about)
     if kept:
