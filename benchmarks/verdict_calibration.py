@@ -93,9 +93,10 @@ def main() -> None:
         plan = dataclasses.replace(plan, kept=arguments.to / f"backtests-{plan.fingerprint()}")
     results = arguments.to / f"results-{plan.fingerprint()}.jsonl"
     if not arguments.show:
+        noise = _first(arguments.cases, 7 if arguments.quick else 420)
         wanted = cases(
-            noise=_first(arguments.cases, 7 if arguments.quick else 420),
-            faint=0 if arguments.quick or arguments.cases == 0 else 30,
+            noise=noise,
+            faint=noise // 14,
             planted=_first(arguments.planted, 1 if arguments.quick else 20),
             strengths=STRENGTHS[-1:] if arguments.quick else STRENGTHS,
         )
@@ -114,7 +115,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--to", type=Path, default=Path("data/verdict_calibration"), metavar="DIR", help="for all files"
     )
-    parser.add_argument("--cases", type=int, metavar="N", help="tickers of noise; default 420")
+    parser.add_argument("--cases", type=int, metavar="N", help="tickers of noise; default 420, and a faint one for 14")
     parser.add_argument("--planted", type=int, metavar="N", help="tickers for each signal and strength; default 20")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, one core each; default 1")
     parser.add_argument("--keep", action="store_true", help="store the backtests, and judge stored ones again")
