@@ -75,6 +75,8 @@ def fit(
         ModelError: No attempt converged, or all rows have one direction and the estimator needs both.
         OutOfMemoryError: The memory was not enough.
     """
+    # How the numbers lie in memory, which nobody chose, would show in the last bits of the linear models.
+    values = np.ascontiguousarray(values)
     classifier, attempts = _fit_part("classifier", values, target_up.astype("int64"), settings, where)
     regressor, more = _fit_part("regressor", values, target_return, settings, where)
     return Fitted(classifier, regressor, (*attempts, *more))
@@ -85,13 +87,33 @@ def forecast(fitted: HasEstimators, values: np.ndarray) -> tuple[np.ndarray, np.
 
     A forest that saw only one direction in training answers 0 or 1.
     """
+    from sklearn.pipeline import Pipeline
+
     classifier, regressor = fitted.classifier, fitted.regressor
+    if isinstance(classifier, Pipeline):
+        return _linear_forecast(classifier, regressor, values)
     with _one_thread():
         shares = np.asarray(classifier.predict_proba(values), dtype="float64")
         expected_return = np.asarray(regressor.predict(values), dtype="float64")
     probability_up = shares @ (np.asarray(classifier.classes_) == 1).astype("float64")
     # A sum of shares can end a bit above 1.
     return probability_up.clip(0.0, 1.0), expected_return
+
+
+def _linear_forecast(classifier: Any, regressor: Any, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the two pipelines' `predict_proba` and `predict` say, with every row summed up by itself.
+
+    They multiply matrices, and the last bit of a row then depends on how many rows are asked about at once: a longer
+    history would change forecasts that were made already.
+    """
+    from scipy.special import expit
+
+    def dot(pipeline: Any) -> np.ndarray:
+        products = pipeline[0].transform(values) * pipeline[-1].coef_.ravel()
+        # NumPy adds up in another order when the numbers of a row do not lie side by side.
+        return np.ascontiguousarray(products).sum(axis=1) + pipeline[-1].intercept_
+
+    return expit(dot(classifier)), dot(regressor)
 
 
 def adjustments(estimator: str, part: Part, parameters: Mapping[str, Any]) -> Sequence[dict[str, Any]]:

@@ -6,7 +6,7 @@ skops alone gives two things up that are needed here:
   keeps the gaps between a tree's fields. So its archive is rewritten: no addresses, arrays named by the SHA-256 of
   their content (equal ones kept once), gaps zero, a fixed order and date. skops reads the result like its own.
 - **A narrow door.** It trusts every estimator there is, and does not look into the arrays of a tree, which scikit-learn
-  follows without a bounds check. So a file is read only if it holds nothing but the types a random forest is made of,
+  follows without a bounds check. So a file is read only if it holds nothing but the types our models are made of,
   and each tree leads from its root to leaves, inside its own arrays. A seal proves that bytes are the ones written;
   this protects against bytes that somebody else wrote and sealed.
 """
@@ -32,7 +32,9 @@ FILE, CARD = ".skops", ".json"
 
 _SCHEMA = "schema.json"
 
-# (skops's loader, type). Everything in a fitted RandomForestClassifier or -Regressor, and the dict that holds the two.
+_BOOSTING = "sklearn.ensemble._hist_gradient_boosting"
+
+# (skops's loader, type). Everything in the fitted estimators of core.estimators, and the dict that holds two of them.
 _ALLOWED = frozenset(
     {
         ("DictNode", "builtins.dict"),
@@ -42,16 +44,55 @@ _ALLOWED = frozenset(
         ("TypeNode", "builtins.str"),
         ("NdArrayNode", "numpy.ndarray"),
         ("NdArrayNode", "numpy.int64"),
+        ("NdArrayNode", "numpy.uint64"),
         ("NdArrayNode", "numpy.float64"),
         ("ObjectNode", "sklearn.ensemble._forest.RandomForestClassifier"),
         ("ObjectNode", "sklearn.ensemble._forest.RandomForestRegressor"),
+        ("ObjectNode", "sklearn.ensemble._forest.ExtraTreesClassifier"),
+        ("ObjectNode", "sklearn.ensemble._forest.ExtraTreesRegressor"),
         ("ObjectNode", "sklearn.tree._classes.DecisionTreeClassifier"),
         ("ObjectNode", "sklearn.tree._classes.DecisionTreeRegressor"),
+        ("ObjectNode", "sklearn.tree._classes.ExtraTreeClassifier"),
+        ("ObjectNode", "sklearn.tree._classes.ExtraTreeRegressor"),
         ("TreeNode", "sklearn.tree._tree.Tree"),
+        ("ObjectNode", f"{_BOOSTING}.gradient_boosting.HistGradientBoostingClassifier"),
+        ("ObjectNode", f"{_BOOSTING}.gradient_boosting.HistGradientBoostingRegressor"),
+        ("ObjectNode", f"{_BOOSTING}.binning._BinMapper"),
+        ("ObjectNode", f"{_BOOSTING}.predictor.TreePredictor"),
+        ("ObjectNode", "sklearn.preprocessing._label.LabelEncoder"),
+        ("ObjectNode", "sklearn._loss.loss.HalfBinomialLoss"),
+        ("ObjectNode", "sklearn._loss.loss.HalfSquaredError"),
+        ("ObjectNode", "sklearn._loss.link.IdentityLink"),
+        ("ObjectNode", "sklearn._loss.link.LogitLink"),
+        ("ObjectNode", "sklearn._loss.link.Interval"),
+        ("LossNode", "sklearn._loss._loss.CyHalfBinomialLoss"),
+        ("LossNode", "sklearn._loss._loss.CyHalfSquaredError"),
+        ("ObjectNode", "sklearn.pipeline.Pipeline"),
+        ("ObjectNode", "sklearn.preprocessing._data.StandardScaler"),
+        ("ObjectNode", "sklearn.linear_model._logistic.LogisticRegression"),
+        ("ObjectNode", "sklearn.linear_model._ridge.Ridge"),
     }
 )
-# The one of them that skops does not trust by itself, for the reason that _check_tree takes away.
-_TRUSTED = ["sklearn.tree._tree.Tree"]
+# Those of them that skops does not trust by itself, for the reason that _check_tree and _check_boosting take away.
+_TRUSTED = ["sklearn.tree._tree.Tree", f"{_BOOSTING}.predictor.TreePredictor"]
+
+# Parts of gradient boosting that are no estimators: scikit-learn notes no version in them.
+_WITHOUT_VERSION = ("sklearn._loss.", f"{_BOOSTING}.predictor")
+
+# Draws features while boosting fits and is made anew by the next fit. skops rebuilds it by calling whatever in
+# numpy.random the file names, so it is neither written nor let in.
+_GENERATOR = "RandomGeneratorNode"
+_NOTHING = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": "null", "is_json": True}
+
+# (classifier, regressor), as `_kind` names them.
+_LINEAR = ("[StandardScaler, LogisticRegression]", "[StandardScaler, Ridge]")
+_BOOSTED = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
+_PAIRS = (
+    ("RandomForestClassifier", "RandomForestRegressor"),
+    ("ExtraTreesClassifier", "ExtraTreesRegressor"),
+    _BOOSTED,
+    _LINEAR,
+)
 
 # 1980 is the earliest that a zip can say.
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -75,7 +116,7 @@ class _RefusedError(ValueError):
 
 
 def encode_model(model: "Model") -> dict[str, bytes]:
-    """Suffix -> bytes: `.skops`, the two forests with ticker and session; `.json`, the card.
+    """Suffix -> bytes: `.skops`, the two estimators with ticker and session; `.json`, the card.
 
     The card must say `ticker` and `as_of` (ISO text). Equal models give equal bytes, in a new process and after loading
     too. Raises `ArtefactError` for a model with parts that `decode_model` would refuse.
@@ -121,8 +162,11 @@ def _canonical(dumped: bytes) -> bytes:
         schema = json.loads(archive.read(_SCHEMA))
         members: dict[str, bytes] = {}
         for node in _nodes(schema):
+            if node.get("__loader__") == _GENERATOR:
+                node.clear()
+                node.update(_NOTHING)
             _check_type(node)
-            # An address; skops also knows by it which nodes are one object. Forests share none that they change.
+            # An address; skops also knows by it which nodes are one object. Estimators share none that they change.
             node.pop("__id__", None)
             if "file" in node:
                 array = _without_padding(archive.read(node["file"]))
@@ -172,16 +216,10 @@ def _load(data: bytes, who: str) -> dict[str, Any]:
         for node in _nodes(schema):
             if node["__loader__"] == "TreeNode":
                 _check_tree(node, archive)
-            elif node["__loader__"] == "ObjectNode":
+            elif node["__loader__"] == "ObjectNode" and not node["__module__"].startswith(_WITHOUT_VERSION):
                 _check_version(node, who)
     content = skops.io.loads(data, trusted=_TRUSTED)
-    for name, kind in (("classifier", "RandomForestClassifier"), ("regressor", "RandomForestRegressor")):
-        forest = content[name]
-        if type(forest).__name__ != kind:
-            raise _RefusedError(f"the {name} is a {type(forest).__name__}; expected a {kind}")
-        widths = {tree.tree_.n_features for tree in forest.estimators_}
-        if widths != {forest.n_features_in_}:
-            raise _RefusedError(f"the {name} takes {forest.n_features_in_} features, its trees {sorted(widths)}")
+    _check_estimators(content["classifier"], content["regressor"])
     return content
 
 
@@ -201,7 +239,7 @@ def _nodes(state: Any) -> Iterator[dict[str, Any]]:
 def _check_type(node: Mapping[str, Any]) -> None:
     loader, name = str(node.get("__loader__")), f"{node.get('__module__')}.{node.get('__class__')}"
     if (loader, name) not in _ALLOWED:
-        raise _RefusedError(f"it holds a {name} ({loader}); a random forest needs none, and nothing else is let in")
+        raise _RefusedError(f"it holds a {name} ({loader}); our models need none, and nothing else is let in")
 
 
 def _check_version(node: Mapping[str, Any], who: str) -> None:
@@ -242,3 +280,65 @@ def _check_tree(node: Mapping[str, Any], archive: zipfile.ZipFile) -> None:
         and np.all(is_leaf & (right == -1) | ~is_leaf & children_follow & feature_exists)
     ):
         raise _RefusedError("it holds a tree that leads out of its own arrays")
+
+
+def _check_estimators(classifier: Any, regressor: Any) -> None:
+    """Refuse two that are no pair, and estimators whose parts do not fit together.
+
+    What is left of them is harmless to load; asked for a forecast, boosting would follow its trees out of their arrays.
+    """
+    kinds = (_kind(classifier), _kind(regressor))
+    if kinds not in _PAIRS:
+        raise _RefusedError(
+            f"the classifier is a {kinds[0]} and the regressor a {kinds[1]}; "
+            f"expected one of {'; '.join(' and '.join(pair) for pair in _PAIRS)}"
+        )
+    for name, estimator in (("classifier", classifier), ("regressor", regressor)):
+        if kinds == _LINEAR:
+            _check_linear(estimator, name)
+        elif kinds == _BOOSTED:
+            _check_boosting(estimator, name)
+        else:
+            widths = {tree.tree_.n_features for tree in estimator.estimators_}
+            if widths != {estimator.n_features_in_}:
+                raise _RefusedError(f"the {name} takes {estimator.n_features_in_} features, its trees {sorted(widths)}")
+
+
+def _kind(estimator: Any) -> str:
+    """Name of the type; of a pipeline, those of its steps."""
+    if type(estimator).__name__ != "Pipeline":
+        return type(estimator).__name__
+    return "[" + ", ".join(type(step).__name__ for _, step in estimator.steps) + "]"
+
+
+def _check_linear(pipeline: Any, name: str) -> None:
+    scaler, model = (step for _, step in pipeline.steps)
+    widths = {model.coef_.size, scaler.mean_.size, scaler.scale_.size}
+    if widths != {scaler.n_features_in_}:
+        raise _RefusedError(f"the {name} takes {scaler.n_features_in_} features, its parts {sorted(widths)}")
+
+
+def _check_boosting(boosting: Any, name: str) -> None:
+    """As `_check_tree`. Ours split on numbers only: the bit sets of categories would be followed unchecked too."""
+    import numpy as np
+    from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
+
+    width = boosting.n_features_in_
+    categorical = boosting._bin_mapper.is_categorical_
+    if categorical.shape != (width,) or categorical.any():
+        raise _RefusedError(f"the {name} takes {width} features, its bins {categorical.size} or categories")
+    for trees in boosting._predictors:
+        for tree in trees:
+            nodes = tree.nodes
+            place = np.arange(len(nodes))
+            left, right = nodes["left"].astype("int64"), nodes["right"].astype("int64")
+            children_follow = (left > place) & (left < len(nodes)) & (right > place) & (right < len(nodes))
+            splits = children_follow & (nodes["feature_idx"] >= 0) & (nodes["feature_idx"] < width)
+            if not (
+                type(tree).__name__ == "TreePredictor"
+                and nodes.dtype == PREDICTOR_RECORD_DTYPE
+                and nodes.ndim == 1
+                and len(nodes) >= 1
+                and np.all((nodes["is_leaf"] != 0) | splits & (nodes["is_categorical"] == 0))
+            ):
+                raise _RefusedError("it holds a tree that leads out of its own arrays")

@@ -198,7 +198,7 @@ def test_the_card_says_what_the_model_was_fitted_on() -> None:
     assert card["target"]["horizon_sessions"] == 1
     assert card["expires_after_sessions"] == 10
     assert card["hyperparameters"]["parameters"]["n_estimators"] == 8
-    assert set(card["libraries"]) == {"python", "numpy", "pandas", "scikit-learn"}
+    assert set(card["libraries"]) == {"python", "numpy", "pandas", "scipy", "scikit-learn"}
     assert sum(card["feature_importance"].values()) == pytest.approx(1.0)
 
 
