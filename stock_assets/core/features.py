@@ -1,33 +1,35 @@
-"""What a model may know about a session: some forty point-in-time columns, and the outcome that followed.
+"""What a model may know about a session: some fifty point-in-time columns, beside the outcome that followed.
 
 Two rules hold for every column:
 
-- **Point in time.** The value of a session is made of that row and earlier ones only, to the last bit. Windows are
-  therefore folded here in a fixed order and not with `pandas.rolling`: before pandas 3, its skew and kurt centre the
-  whole column first, so that later rows change earlier values (7e-6 seen), and in any release an outlier that
-  left the window long ago stays in the last digits.
+- **Point in time.** The value of a session is made of that row and earlier ones only, to the last bit (windows says
+  why that takes kernels of our own; leaks asks it of a finished table).
 - **Free of scale.** Multiplying all prices, or all volumes, by a constant changes nothing: a later split or dividend
   rescales the whole past of a snapshot. Prices are read through the growth of one unit of money since the first row,
   never as adjusted closes, because the latter move with every later dividend.
 
 Windows count rows. The values of the first `WARM_UP` rows are incomplete and dropped, never filled.
-Cleaning, modelling and metrics for people (drawdowns, Sharpe ratios: see metrics) do not live here.
+The formulas live in indicators, outcomes in targets; cleaning, modelling and metrics for people (drawdowns, Sharpe
+ratios: see metrics) elsewhere too.
+
+pandera, which takes as long to import as a thousand rows take to compute, is asked only for the words of a refusal.
 """
 
 import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from stock_assets.core import schemas, sessions
+from stock_assets.core import indicators, sessions, targets, windows
 from stock_assets.core.errors import BadPricesError, InsufficientHistoryError
+from stock_assets.core.windows import Floats
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from pandera.pandas import DataFrameSchema
 
 WARM_UP = 252
 """Rows at the start of a history that have no complete features: the longest window looks back 252 sessions."""
@@ -179,13 +181,18 @@ COLUMN_GROUPS: dict[str, tuple[str, ...]] = {group: tuple(docs) for group, docs 
 FEATURES: dict[str, FeatureDoc] = {name: doc for docs in _BY_GROUP.values() for name, doc in docs.items()}
 """Every feature column, in the order of the table, with its documentation."""
 
-TARGETS: dict[str, str] = {
-    "target_return": "Total return from this close to the target session's close; missing when not known yet",
-    "target_up": "1 when target_return is above zero, 0 when not; missing when not known yet",
-    "target_close": "Close of the target session, in the snapshot's basis; missing when not known yet",
-}
+TARGETS = targets.TARGETS
 
-SCHEMA = schemas.features_schema({name: f"{doc.formula} [{doc.unit}]" for name, doc in FEATURES.items()}, TARGETS)
+_NUMBERS = {name: row for row, name in enumerate((*FEATURES, "close", "volatility", *TARGETS))}
+"""Where each column of numbers stands among them."""
+
+
+@cache
+def schema() -> "DataFrameSchema":
+    """Form of the `features` table, with the descriptions that people read."""
+    from stock_assets.core import schemas
+
+    return schemas.features_schema({name: f"{doc.formula} [{doc.unit}]" for name, doc in FEATURES.items()}, TARGETS)
 
 
 def feature_columns() -> list[str]:
@@ -194,13 +201,13 @@ def feature_columns() -> list[str]:
 
 
 def build_features(clean: pd.DataFrame, *, ticker: str, as_of: datetime.date, horizon: int = 1) -> pd.DataFrame:
-    """The `features` table of the snapshot (`ticker`, `as_of`), of the form `SCHEMA`.
+    """The `features` table of the snapshot (`ticker`, `as_of`), of the form `schema`.
 
     `clean` is a `clean_prices` table that ends on `as_of`. `horizon` >= 1 guards against look-ahead: the target is the
     close of the session `horizon` sessions later **by the exchange calendar**, and is missing (NaN) when the table has
-    no row for that session: on the last `horizon` rows, and before holes. Features are never missing: the first
-    `WARM_UP` rows are dropped. So are rows whose last 21 returns are all the same: nothing was learnt from trading,
-    and no interval can be scaled by a volatility of zero.
+    no row for that session: on the last `horizon` rows, and before holes (see `targets.compute_targets`). Features are
+    never missing: the first `WARM_UP` rows are dropped. So are rows whose last 21 returns are all the same: nothing was
+    learnt from trading, and no interval can be scaled by a volatility of zero. `why_dropped` tells one from the other.
 
     Raises `InsufficientHistoryError` when no complete row remains, `BadPricesError` when `clean` does not end on
     `as_of` or the price stood still during the last 21 sessions.
@@ -216,251 +223,99 @@ def build_features(clean: pd.DataFrame, *, ticker: str, as_of: datetime.date, ho
         raise BadPricesError(
             f"{ticker} {as_of}: the clean prices end on {last:%Y-%m-%d}; expected their last row to be {as_of}"
         )
-    table = compute_features(clean)
-    table["close"] = clean["close"]
-    table["volatility"] = table[f"volatility_{VOLATILITY_WINDOW}"]
-    table = table.assign(**compute_targets(clean, horizon=horizon))
-    missing = [name for name in feature_columns() if not np.isfinite(table[name].to_numpy()[-1])]
-    if missing:
+    outcome = targets.compute_targets(clean, horizon=horizon)
+    numbers = np.empty((len(_NUMBERS), len(clean) - WARM_UP))
+    _write_features(clean, numbers)
+    volatility = numbers[_NUMBERS["volatility"]]
+    volatility[:] = numbers[_NUMBERS[f"volatility_{VOLATILITY_WINDOW}"]]
+    numbers[_NUMBERS["close"]] = clean["close"].to_numpy()[WARM_UP:]
+    for name in TARGETS:
+        numbers[_NUMBERS[name]] = getattr(outcome, name)[WARM_UP:]
+
+    features = numbers[: len(FEATURES)]
+    if missing := [name for name, value in zip(FEATURES, features[:, -1], strict=True) if not np.isfinite(value)]:
         raise InsufficientHistoryError(
             f"{ticker} {as_of}: {len(clean)} bars leave {', '.join(missing)} without a value on the last session; "
             f"expected at least {WARM_UP + 1} complete bars"
         )
-    volatility = table["volatility"].to_numpy()
     if volatility[-1] == 0:
         raise BadPricesError(
-            f"{ticker} {as_of}: the last {VOLATILITY_WINDOW} returns are all {table['return_1'].iloc[-1]:g}; "
+            f"{ticker} {as_of}: the last {VOLATILITY_WINDOW} returns are all {features[0, -1]:g}; "
             "expected a price that moves"
         )
-    complete = np.isfinite(table[feature_columns()].to_numpy()).all(axis=1)
-    return schemas.validate(table.loc[complete & (volatility > 0)], SCHEMA, ticker=ticker, as_of=as_of)
+    # A sum is a number only if all it is made of are.
+    kept = np.isfinite(features.sum(axis=0)) & (volatility > 0)
+    index, target_session = clean.index[WARM_UP:], outcome.target_session[WARM_UP:]
+    if not kept.all():
+        index, target_session, numbers = index[kept], target_session[kept], numbers[:, kept]
+    table = pd.DataFrame(numbers.T, index=index, columns=pd.Index(list(_NUMBERS)), copy=False)
+    table.insert(_NUMBERS["volatility"] + 1, "target_session", target_session)
+    return _of_the_form(table, ticker=ticker, as_of=as_of)
+
+
+def _of_the_form(table: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> pd.DataFrame:
+    """`table`, or the schema's refusal. Columns and types are as they were made; the rest comes from the prices."""
+    index = table.index
+    right = index.name == "session" and index.dtype == "datetime64[ns]"
+    if not (right and index.is_unique and index.is_monotonic_increasing and (table["close"].to_numpy() > 0).all()):
+        from stock_assets.core import schemas
+
+        return schemas.validate(table, schema(), ticker=ticker, as_of=as_of)
+    return table
+
+
+def why_dropped(clean: pd.DataFrame, table: pd.DataFrame) -> dict[str, pd.DatetimeIndex]:
+    """The sessions of `clean` that its features leave out, by reason; reasons without sessions are not named.
+
+    Reasons: `warm-up`, one of the first `WARM_UP` rows; `incomplete`, a later row of which a feature is missing, as a
+    return is; `price stood still`, the last 21 returns are the same.
+    """
+    dropped = clean.index.difference(table.index)
+    later = dropped[dropped >= clean.index[WARM_UP]]
+    return_1 = clean["total_return"].to_numpy()
+    still = windows.rolling_max(return_1, VOLATILITY_WINDOW) == -windows.rolling_max(-return_1, VOLATILITY_WINDOW)
+    stood_still = later.isin(clean.index[still])
+    found = {
+        "warm-up": dropped[dropped < clean.index[WARM_UP]],
+        "incomplete": later[~stood_still],
+        "price stood still": later[stood_still],
+    }
+    return {reason: pd.DatetimeIndex(those) for reason, those in found.items() if len(those)}
+
+
+def dropped_in_words(clean: pd.DataFrame, table: pd.DataFrame) -> str:
+    """`why_dropped` in a line for the log: `252 warm-up (2012-01-03 to 2012-12-31), 1 price stood still (2016-05-02)`.
+
+    At most three sessions are named one by one; of more, the first and the last.
+    """
+    return ", ".join(
+        f"{len(those)} {reason} ({_in_short(those)})" for reason, those in why_dropped(clean, table).items()
+    )
+
+
+def _in_short(those: pd.DatetimeIndex) -> str:
+    if len(those) <= 3:
+        return ", ".join(f"{session:%Y-%m-%d}" for session in those)
+    return f"{those[0]:%Y-%m-%d} to {those[-1]:%Y-%m-%d}"
 
 
 def compute_features(clean: pd.DataFrame) -> pd.DataFrame:
     """Every column of `FEATURES` for every row of `clean`; NaN where the history is too short for the window."""
+    features = np.empty((len(FEATURES), len(clean)))
+    _write_features(clean, features)
+    return pd.DataFrame(features.T, index=clean.index, columns=pd.Index(list(FEATURES)), copy=False)
+
+
+def _write_features(clean: pd.DataFrame, into: Floats) -> None:
+    """Writes the last rows of each feature into a row of `into`, in the order of `FEATURES`.
+
+    Family by family, so that a handful of columns are held beside the table and not all of them twice.
+    """
     bars = _Bars.from_clean(clean)
-    columns: dict[str, Floats] = {}
+    first = len(clean) - into.shape[1]
     for compute in _FAMILIES:
-        columns |= compute(bars)
-    return pd.DataFrame({name: columns[name] for name in FEATURES}, index=clean.index)
-
-
-def compute_targets(clean: pd.DataFrame, *, horizon: int) -> pd.DataFrame:
-    """What followed each row of `clean`: `target_session`, `target_return`, `target_up`, `target_close`.
-
-    This is the one function here that looks ahead.
-    """
-    index = pd.DatetimeIndex(clean.index)
-    calendar = _calendar(index, sessions_ahead=horizon)
-    target_session = calendar[calendar.searchsorted(index, side="right") + (horizon - 1)]
-    growth = pd.Series(growth_of_one(clean["total_return"].to_numpy()), index=index)
-    target_return = growth.reindex(target_session).to_numpy() / growth.to_numpy() - 1
-    return pd.DataFrame(
-        {
-            "target_session": target_session.to_numpy(),
-            "target_return": target_return,
-            "target_up": np.where(np.isnan(target_return), np.nan, (target_return > 0).astype(np.float64)),
-            "target_close": clean["close"].reindex(target_session).to_numpy(),
-        },
-        index=index,
-    )
-
-
-# --- Windows -------------------------------------------------------------------------------------------------------
-
-
-def _windowed(step: Callable[[Floats, Floats], Floats], values: Floats, window: int) -> Floats:
-    # Folding shifted slices takes the same numbers in the same order whatever the length of the array, which numpy's
-    # own reductions over a sliding view do not promise.
-    out = np.full(len(values), np.nan)
-    count = len(values) - window + 1
-    if count > 0:
-        folded = values[:count].copy()
-        for offset in range(1, window):
-            folded = step(folded, values[offset : offset + count])
-        out[window - 1 :] = folded
-    return out
-
-
-def rolling_mean(values: Floats, window: int) -> Floats:
-    """Mean of the last `window` values; NaN before there are as many, and while one of them is NaN."""
-    return _windowed(np.add, values, window) / window
-
-
-def rolling_max(values: Floats, window: int) -> Floats:
-    """Largest of the last `window` values; NaN as in `rolling_mean`."""
-    return _windowed(np.maximum, values, window)
-
-
-def central_moment(values: Floats, window: int, order: int) -> Floats:
-    """Mean of (value - mean)**order over the last `window` values, in two passes; exactly 0 when all are the same."""
-    mean = rolling_mean(values, window)
-    out = np.full(len(values), np.nan)
-    count = len(values) - window + 1
-    if count > 0:
-        total = np.zeros(count)
-        for offset in range(window):
-            deviation = values[offset : offset + count] - mean[window - 1 :]
-            power = deviation
-            for _ in range(order - 1):
-                power = power * deviation
-            total += power
-        out[window - 1 :] = total / window
-        # The mean of equal numbers need not be that number, and its rounding error must not pass for a deviation.
-        same = rolling_max(values, window) == -rolling_max(-values, window)
-        out[same] = 0.0
-    return out
-
-
-def rolling_deviation(values: Floats, window: int) -> Floats:
-    """Sample standard deviation (n - 1) of the last `window` values; NaN as in `rolling_mean`."""
-    return np.sqrt(central_moment(values, window, 2) * window / (window - 1))
-
-
-def _recursive_mean(values: Floats, window: int, weight: float) -> Floats:
-    out = np.full(len(values), np.nan)
-    start = int(np.isnan(values).sum())  # only leading values are missing
-    seed = start + window - 1
-    if seed < len(values):
-        first = rolling_mean(values[start : seed + 1], window)[-1]
-        rest = values[seed + 1 :].tolist()
-        out[seed:] = list(accumulate(rest, lambda mean, value: mean + weight * (value - mean), initial=float(first)))
-    return out
-
-
-def exponential_mean(values: Floats, span: int) -> Floats:
-    """Exponential moving average with weight 2 / (span + 1), begun with the mean of the first `span` values.
-
-    At the end of the warm-up the beginning weighs less than 1e-7 for the spans used here: where the history starts
-    does not matter. Reference: Appel (2005).
-    """
-    return _recursive_mean(values, span, 2 / (span + 1))
-
-
-def wilder_mean(values: Floats, window: int) -> Floats:
-    """Wilder's smoothing: weight 1 / window, begun with the mean of the first `window` values (Wilder 1978)."""
-    return _recursive_mean(values, window, 1 / window)
-
-
-def _ratio(numerator: Floats, denominator: Floats, otherwise: float) -> Floats:
-    """`numerator / denominator`, and `otherwise` where the denominator is 0; NaN stays NaN."""
-    zero = denominator == 0
-    return np.where(zero, otherwise, numerator / np.where(zero, 1.0, denominator))
-
-
-def _lagged(values: Floats, n: int) -> Floats:
-    out = np.full(len(values), np.nan)
-    out[n:] = values[: len(values) - n] if n < len(values) else []
-    return out
-
-
-# --- Indicators ----------------------------------------------------------------------------------------------------
-
-
-def growth_of_one(total_return: Floats) -> Floats:
-    """One unit of money invested at the first row's close with dividends reinvested: the product of 1 + r.
-
-    The return of the first row is not known and not used.
-    """
-    factors = 1.0 + total_return
-    factors[:1] = 1.0
-    return factors.cumprod(dtype=np.float64)
-
-
-def relative_strength(prices: Floats, window: int) -> Floats:
-    """Wilder's RSI in points, 0 to 100; 50 where the price has not moved at all, as neither side is stronger."""
-    change = prices - _lagged(prices, 1)
-    gain = wilder_mean(np.maximum(change, 0.0), window)
-    loss = wilder_mean(np.maximum(-change, 0.0), window)
-    return 100 * _ratio(gain, gain + loss, 0.5)
-
-
-def macd(prices: Floats, fast: int = 12, slow: int = 26, signal: int = 9) -> tuple[Floats, Floats]:
-    """MACD line and its signal line, in units of the price (Appel 2005)."""
-    line = exponential_mean(prices, fast) - exponential_mean(prices, slow)
-    return line, exponential_mean(line, signal)
-
-
-def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
-    """Range of the session, widened to the previous close where that lies outside; NaN on the first row (Wilder)."""
-    previous = _lagged(close, 1)
-    return np.maximum(high, previous) - np.minimum(low, previous)
-
-
-def bollinger_position(prices: Floats, window: int, width: float = 2.0) -> Floats:
-    """Distance from the moving average in units of `width` population deviations: 1 at the upper band, -1 at the lower.
-
-    0 where the bands have no width: the price is its own average.
-    """
-    band = width * np.sqrt(central_moment(prices, window, 2))
-    return _ratio(prices - rolling_mean(prices, window), band, 0.0)
-
-
-def parkinson(high: Floats, low: Floats, window: int) -> Floats:
-    """Parkinson's range volatility per session: sqrt(mean of ln(high/low)^2 / (4 ln 2))."""
-    return np.sqrt(rolling_mean(np.log(high / low) ** 2, window) / (4 * np.log(2)))
-
-
-def garman_klass(open_: Floats, high: Floats, low: Floats, close: Floats, window: int) -> Floats:
-    """Garman and Klass's volatility per session: sqrt(mean of ln(high/low)^2 / 2 - (2 ln 2 - 1) ln(close/open)^2).
-
-    Never the root of a negative number as long as open and close lie between low and high.
-    """
-    variance = np.log(high / low) ** 2 / 2 - (2 * np.log(2) - 1) * np.log(close / open_) ** 2
-    return np.sqrt(rolling_mean(variance, window))
-
-
-def skewness(values: Floats, window: int) -> Floats:
-    """Third central moment over the second to the power 1.5; 0 when all values are the same: no asymmetry."""
-    return _ratio(central_moment(values, window, 3), central_moment(values, window, 2) ** 1.5, 0.0)
-
-
-def excess_kurtosis(values: Floats, window: int) -> Floats:
-    """Fourth central moment over the second squared, less 3; 0 when all values are the same: no tails."""
-    return _ratio(central_moment(values, window, 4), central_moment(values, window, 2) ** 2, 3.0) - 3.0
-
-
-def close_position(high: Floats, low: Floats, close: Floats) -> Floats:
-    """Where the close lies in the session's range: 0 at the low, 1 at the high, 0.5 when there is no range."""
-    return _ratio(close - low, high - low, 0.5)
-
-
-def money_flow(position: Floats, volume: Floats, window: int) -> Floats:
-    """Chaikin's money flow: volume weighted by 2 * `close_position` - 1, over all volume; 0 when nothing was traded."""
-    return _ratio(rolling_mean((2 * position - 1) * volume, window), rolling_mean(volume, window), 0.0)
-
-
-def sessions_since(flags: NDArray[np.bool_], cap: int) -> Floats:
-    """Rows since the last flagged one, 0 on it, never more than `cap`.
-
-    The cap also stands for "never": a table that starts later than the last event then gives the same value as one
-    that starts earlier, once `cap` rows have passed.
-    """
-    rows = np.arange(len(flags), dtype=np.float64)
-    last = np.maximum.accumulate(np.where(flags, rows, -cap))
-    return np.minimum(rows - last, cap)
-
-
-def turn_of_month(index: pd.DatetimeIndex) -> Floats:
-    """1 on a month's last session and on its first three, by the exchange calendar and not by the table's rows.
-
-    The calendar is published years ahead, so this looks at no later price. (Closures announced at short notice, such
-    as for Hurricane Sandy, are in it as well: the one thing known here a little before its time.)
-    """
-    calendar = _calendar(index, sessions_ahead=1)
-    months = calendar.to_numpy().astype("datetime64[M]")
-    first = np.append(True, months[1:] != months[:-1])
-    last = np.append(first[1:], False)
-    return ((sessions_since(first, cap=3) < 3) | last)[calendar.searchsorted(index)].astype(np.float64)
-
-
-def _calendar(index: pd.DatetimeIndex, sessions_ahead: int) -> pd.DatetimeIndex:
-    """Sessions from the start of the index's first month to `sessions_ahead` sessions past its end."""
-    dates = index.to_numpy().astype("datetime64[D]")
-    first, last = dates[0].item().replace(day=1), dates[-1].item()
-    # The longest closure since 1960 (2001-09-11 to 09-16) is shorter than a week: 7 dates a session suffice.
-    ahead = last + datetime.timedelta(days=7 + 7 * sessions_ahead)
-    return sessions.sessions_between(first, ahead)
+        for name, column in compute(bars).items():
+            into[_NUMBERS[name]] = column[first:]
 
 
 # --- Families ------------------------------------------------------------------------------------------------------
@@ -482,11 +337,11 @@ class _Bars:
 
     @classmethod
     def from_clean(cls, clean: pd.DataFrame) -> "_Bars":
-        growth = growth_of_one(clean["total_return"].to_numpy())
-        close = clean["close"].to_numpy()
+        returns, close = clean["total_return"].to_numpy(), clean["close"].to_numpy()
+        growth = indicators.growth_of_one(returns)
         return cls(
             sessions=pd.DatetimeIndex(clean.index),
-            returns=clean["total_return"].to_numpy(),
+            returns=returns,
             growth=growth,
             open=growth * (clean["open"].to_numpy() / close),
             high=growth * (clean["high"].to_numpy() / close),
@@ -498,86 +353,101 @@ class _Bars:
 
 
 def _returns(bars: _Bars) -> dict[str, Floats]:
-    lags = {f"return_1_lag_{n}": _lagged(bars.returns, n) for n in (1, 2, 3, 4)}
-    means = {f"mean_return_{n}": rolling_mean(bars.returns, n) for n in (5, 10, 21, 63)}
-    return {"return_1": bars.returns} | lags | means
+    over = (5, 10, 21, 63)
+    lags = {f"return_1_lag_{n}": windows.lagged(bars.returns, n) for n in (1, 2, 3, 4)}
+    means = windows.rolling_means(bars.returns, over)
+    return {"return_1": bars.returns} | lags | {f"mean_return_{n}": mean for n, mean in zip(over, means, strict=True)}
 
 
 def _momentum(bars: _Bars) -> dict[str, Floats]:
-    line, signal = macd(bars.growth)
+    growth = bars.growth
+    line, signal = indicators.macd(growth)
     return {
-        "momentum_6": bars.growth / _lagged(bars.growth, 126) - 1,
-        "momentum_12_1": _lagged(bars.growth, 21) / _lagged(bars.growth, 252) - 1,
-        "rsi_14": relative_strength(bars.growth, 14),
-        "macd": line / bars.growth,
-        "macd_signal": signal / bars.growth,
-        "macd_histogram": (line - signal) / bars.growth,
+        "momentum_6": growth / windows.lagged(growth, 126) - 1,
+        "momentum_12_1": windows.lagged(growth, 21) / windows.lagged(growth, 252) - 1,
+        "rsi_14": indicators.relative_strength(growth, 14),
+        "macd": line / growth,
+        "macd_signal": signal / growth,
+        "macd_histogram": (line - signal) / growth,
     }
 
 
 def _trend(bars: _Bars) -> dict[str, Floats]:
-    simple = {f"sma_distance_{n}": bars.growth / rolling_mean(bars.growth, n) - 1 for n in (10, 20, 50, 200)}
-    exponential = {f"ema_distance_{n}": bars.growth / exponential_mean(bars.growth, n) - 1 for n in (12, 26)}
+    growth, over = bars.growth, (10, 20, 50, 200)
+    means = windows.rolling_means(growth, over)
+    simple = {f"sma_distance_{n}": growth / mean - 1 for n, mean in zip(over, means, strict=True)}
+    exponential = {f"ema_distance_{n}": growth / windows.exponential_mean(growth, n) - 1 for n in (12, 26)}
     return (
         simple
         | exponential
         | {
-            "bollinger_20": bollinger_position(bars.growth, 20),
-            "drawdown_252": bars.growth / rolling_max(bars.growth, 252) - 1,
+            "bollinger_20": indicators.bollinger_position(growth, 20),
+            "drawdown_252": growth / windows.rolling_max(growth, 252) - 1,
         }
     )
 
 
 def _volatility(bars: _Bars) -> dict[str, Floats]:
-    deviations = {f"volatility_{n}": rolling_deviation(bars.returns, n) for n in (5, VOLATILITY_WINDOW, 63)}
-    return deviations | {
-        "volatility_ratio_5_63": _ratio(deviations["volatility_5"], deviations["volatility_63"], 1.0),
-        "parkinson_21": parkinson(bars.high, bars.low, 21),
-        "garman_klass_21": garman_klass(bars.open, bars.high, bars.low, bars.growth, 21),
-        "atr_14": wilder_mean(true_range(bars.high, bars.low, bars.growth), 14) / bars.growth,
-        "skew_63": skewness(bars.returns, 63),
-        "kurtosis_63": excess_kurtosis(bars.returns, 63),
+    over = (5, VOLATILITY_WINDOW, 63)
+    moments = windows.rolling_moments(bars.returns, over, order=4)
+    deviations = [windows.sample_deviation(second, n) for n, (_, second, _, _) in zip(over, moments, strict=True)]
+    _, second, third, fourth = moments[-1]
+    return {f"volatility_{n}": deviation for n, deviation in zip(over, deviations, strict=True)} | {
+        "volatility_ratio_5_63": windows.ratio(deviations[0], deviations[-1], 1.0),
+        "parkinson_21": indicators.parkinson(bars.high, bars.low, 21),
+        "garman_klass_21": indicators.garman_klass(bars.open, bars.high, bars.low, bars.growth, 21),
+        "atr_14": windows.wilder_mean(indicators.true_range(bars.high, bars.low, bars.growth), 14) / bars.growth,
+        "skew_63": indicators.skewness(second, third),
+        "kurtosis_63": indicators.excess_kurtosis(second, fourth),
     }
 
 
 def _session(bars: _Bars) -> dict[str, Floats]:
     return {
-        "gap": bars.open / _lagged(bars.growth, 1) - 1,
+        "gap": bars.open / windows.lagged(bars.growth, 1) - 1,
         "intraday_range": (bars.high - bars.low) / bars.growth,
-        "close_position": close_position(bars.high, bars.low, bars.growth),
+        "close_position": indicators.close_position(bars.high, bars.low, bars.growth),
     }
 
 
 def _volume(bars: _Bars) -> dict[str, Floats]:
     volume = bars.volume
-    previous = _lagged(volume, 1)
-    position = close_position(bars.high, bars.low, bars.growth)
+    previous = windows.lagged(volume, 1)
+    mean_5, mean_63 = windows.rolling_means(volume, (5, 63))
+    [[mean_21, second]] = windows.rolling_moments(volume, [21])
+    position = indicators.close_position(bars.high, bars.low, bars.growth)
     return {
-        "volume_change": _ratio(volume - previous, volume + previous, 0.0),
-        "volume_z_21": _ratio(volume - rolling_mean(volume, 21), rolling_deviation(volume, 21), 0.0),
-        "volume_ratio_5_63": _ratio(rolling_mean(volume, 5), rolling_mean(volume, 63), 1.0),
-        "money_flow_21": money_flow(position, volume, 21),
+        "volume_change": windows.ratio(volume - previous, volume + previous, 0.0),
+        "volume_z_21": windows.ratio(volume - mean_21, windows.sample_deviation(second, 21), 0.0),
+        "volume_ratio_5_63": windows.ratio(mean_5, mean_63, 1.0),
+        "money_flow_21": indicators.money_flow(position, volume, 21),
     }
 
 
 def _dividends(bars: _Bars) -> dict[str, Floats]:
     return {
-        "sessions_since_dividend": sessions_since(bars.dividend > 0, cap=252),
-        "dividend_yield_252": rolling_mean(bars.dividend, 252) * 252 / bars.close,
+        "sessions_since_dividend": windows.rows_since(bars.dividend > 0, cap=252),
+        "dividend_yield_252": windows.rolling_mean(bars.dividend, 252) * 252 / bars.close,
     }
 
 
 def _calendar_columns(bars: _Bars) -> dict[str, Floats]:
-    index = bars.sessions
-    calendar = _calendar(index, sessions_ahead=1)
-    following = calendar[calendar.searchsorted(index, side="right")]
-    angle = 2 * np.pi * (index.month.to_numpy() - 1) / 12
+    position = sessions.positions(bars.sessions)
+    return {name: column[position] for name, column in _whole_calendar().items()}
+
+
+@cache
+def _whole_calendar() -> dict[str, Floats]:
+    """What the date alone tells, for every session of the calendar."""
+    calendar = sessions.calendar()
+    angle = 2 * np.pi * (calendar.astype("datetime64[M]").astype(np.int64) % 12) / 12
     return {
-        "weekday": index.day_of_week.to_numpy().astype(np.float64),
+        # 1970-01-01 was a Thursday.
+        "weekday": (calendar.astype("datetime64[D]").astype(np.int64) + 3) % 7 * 1.0,
         "month_sin": np.sin(angle),
         "month_cos": np.cos(angle),
-        "turn_of_month": turn_of_month(index),
-        "nights_to_next_session": (following.to_numpy() - index.to_numpy()) / np.timedelta64(1, "D"),
+        "turn_of_month": indicators.turn_of_month(calendar),
+        "nights_to_next_session": np.append(np.diff(calendar) / np.timedelta64(1, "D"), np.nan),
     }
 
 

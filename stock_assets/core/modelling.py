@@ -20,7 +20,7 @@ from stock_assets.core.estimators import fit as fit
 from stock_assets.core.estimators import forecast as forecast
 from stock_assets.core.model_settings import ModelSettings
 
-TARGETS = ("target_session", "target_return", "target_up", "target_close")
+TARGETS = ("target_session", "target_return", "target_up", "target_close", "target_open_return")
 CARRIED = ("close", "volatility")
 
 

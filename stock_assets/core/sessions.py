@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stock_assets.core import closures
 from stock_assets.core.errors import NotASessionError, SessionNotClosedError
@@ -38,8 +39,11 @@ def _all_sessions() -> tuple[datetime.date, ...]:
 
 
 @cache
-def _sessions_as_array() -> np.ndarray:
-    return np.array(_all_sessions(), dtype="datetime64[D]").astype("datetime64[ns]")
+def calendar() -> NDArray[np.datetime64]:
+    """Every session from `FIRST_SESSION` to `LAST_SESSION`, in nanoseconds; not to be written into."""
+    dates = np.array(_all_sessions(), dtype="datetime64[D]").astype("datetime64[ns]")
+    dates.flags.writeable = False
+    return dates
 
 
 def is_session(date: datetime.date) -> bool:
@@ -113,7 +117,31 @@ def sessions_between(first: datetime.date, last: datetime.date) -> pd.DatetimeIn
         if not closures.FIRST_WEEKDAY <= end <= LAST_SESSION:
             raise NotASessionError(_not_a_session(end))
     start, stop = bisect_left(_all_sessions(), first), bisect_right(_all_sessions(), last)
-    return pd.DatetimeIndex(_sessions_as_array()[start:stop], name="session")
+    return pd.DatetimeIndex(calendar()[start:stop], name="session")
+
+
+def positions(index: pd.DatetimeIndex) -> NDArray[np.intp]:
+    """Where in `calendar` each session of `index` stands: differences are numbers of sessions. See `at`.
+
+    Raises `NotASessionError` when one is no session.
+    """
+    known, dates = calendar(), index.to_numpy()
+    first = int(known.searchsorted(dates[0])) if len(dates) else 0
+    # Most tables lack no session: to compare them with a stretch of the calendar spares the search.
+    if np.array_equal(known[first : first + len(dates)], dates):
+        return np.arange(first, first + len(dates))
+    found = np.minimum(known.searchsorted(dates), len(known) - 1)
+    if (strangers := known[found] != dates).any():
+        raise NotASessionError(_not_a_session(index[strangers][0].date()))
+    return found
+
+
+def at(positions: NDArray[np.intp]) -> NDArray[np.datetime64]:
+    """The sessions at `positions` of `calendar`. Raises `NotASessionError` when it ends before."""
+    if len(positions) and positions.max() >= len(calendar()):
+        beyond = positions.max() - len(calendar()) + 1
+        raise NotASessionError(f"there is no session {beyond:+d} from {LAST_SESSION}, where the calendar ends")
+    return calendar()[positions]
 
 
 def close_time(session: datetime.date) -> datetime.datetime:

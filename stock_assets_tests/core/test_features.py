@@ -1,6 +1,5 @@
 import datetime
 import math
-from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -8,207 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stock_assets.core import adjusting, cleaning, features, schemas, sessions
+from stock_assets.core import adjusting, cleaning, features, sessions
 from stock_assets.core.errors import BadPricesError, InsufficientHistoryError
+from stock_assets_tests.core.clean_frames import AS_OF, clean_table, random_walk
 
-AS_OF = datetime.date(2024, 3, 8)
 NAN = math.nan
-
-
-def clean_table(
-    close: Iterable[float],
-    *,
-    open_: Iterable[float] | None = None,
-    high: Iterable[float] | None = None,
-    low: Iterable[float] | None = None,
-    volume: Iterable[int] | None = None,
-    dividend: Iterable[float] | None = None,
-    last: datetime.date = AS_OF,
-) -> pd.DataFrame:
-    """A clean table that ends on `last`; bars without a range, 1,000 shares and no dividend unless given."""
-    closes = np.array(list(close), dtype="float64")
-    n = len(closes)
-    index = sessions.sessions_between(sessions.previous_session(last, n - 1), last)
-    prices = pd.DataFrame(
-        {
-            "open": closes if open_ is None else np.array(list(open_), dtype="float64"),
-            "high": closes if high is None else np.array(list(high), dtype="float64"),
-            "low": closes if low is None else np.array(list(low), dtype="float64"),
-            "close": closes,
-            "volume": np.full(n, 1_000) if volume is None else np.array(list(volume), dtype="int64"),
-            "dividend": np.zeros(n) if dividend is None else np.array(list(dividend), dtype="float64"),
-            "split_ratio": 1.0,
-        },
-        index=index,
-    )
-    adjusted = adjusting.adjust(prices)
-    returns = adjusting.total_returns(prices["close"], prices["dividend"])
-    table = prices.join(adjusted).assign(total_return=returns, repairs="")
-    return schemas.validate(table, schemas.CLEAN_PRICES, ticker="TEST", as_of=last)
-
-
-def random_walk(n: int, seed: int = 1, last: datetime.date = AS_OF) -> pd.DataFrame:
-    random = np.random.default_rng(seed)
-    close = 50 * np.exp(np.cumsum(random.normal(0.0003, 0.02, n)))
-    open_ = close * np.exp(random.normal(0, 0.008, n))
-    return clean_table(
-        close,
-        open_=open_,
-        high=np.maximum(open_, close) * np.exp(np.abs(random.normal(0, 0.005, n))),
-        low=np.minimum(open_, close) * np.exp(-np.abs(random.normal(0, 0.005, n))),
-        volume=random.integers(100_000, 5_000_000, n),
-        dividend=np.where(np.arange(n) % 63 == 40, 0.3, 0.0),
-        last=last,
-    )
 
 
 def build(clean: pd.DataFrame, horizon: int = 1) -> pd.DataFrame:
     return features.build_features(clean, ticker="TEST", as_of=clean.index[-1].date(), horizon=horizon)
 
 
-def values(*numbers: float) -> np.ndarray:
-    return np.array(numbers, dtype="float64")
-
-
 def assert_same_bits(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(found, expected, check_exact=True, check_freq=False)
-
-
-class TestWindows:
-    def test_mean_waits_for_a_full_window(self):
-        np.testing.assert_array_equal(features.rolling_mean(values(1, 2, 6, 4), 3), [NAN, NAN, 3, 4])
-
-    def test_mean_is_missing_while_a_missing_value_is_in_the_window(self):
-        np.testing.assert_array_equal(features.rolling_mean(values(NAN, 2, 6, 4), 2), [NAN, NAN, 4, 5])
-
-    def test_window_longer_than_the_series_gives_nothing_but_missing(self):
-        assert np.isnan(features.rolling_max(values(1, 2), 3)).all()
-        assert np.isnan(features.central_moment(values(1, 2), 3, 2)).all()
-
-    def test_max_forgets_what_left_the_window(self):
-        np.testing.assert_array_equal(features.rolling_max(values(9, 1, 2, 1), 2), [NAN, 9, 2, 2])
-
-    def test_deviation_divides_by_one_less(self):
-        # mean 3, deviations -2, -1, 3: (4 + 1 + 9) / 2
-        assert features.rolling_deviation(values(1, 2, 6), 3)[-1] == pytest.approx(math.sqrt(7))
-
-    def test_deviation_of_equal_numbers_is_exactly_zero_though_their_mean_is_rounded(self):
-        tenths = np.full(21, 0.1)
-        assert features.rolling_mean(tenths, 21)[-1] != 0.1, "the trap is gone and the guard with it untested"
-        assert features.rolling_deviation(tenths, 21)[-1] == 0
-
-    def test_an_outlier_that_left_the_window_leaves_no_trace(self):
-        quiet = np.random.default_rng(0).normal(0, 0.02, 100)
-        shocked = np.concatenate([[1e6], quiet])
-        found = features.central_moment(shocked, 21, 4)[21:]
-        np.testing.assert_array_equal(found, features.central_moment(quiet, 21, 4)[20:])
-
-    def test_exponential_mean_begins_with_the_plain_mean(self):
-        # span 3, weight 1/2: mean of 1, 2, 3 is 2; (2 + 5) / 2; (3.5 + 9) / 2
-        np.testing.assert_array_equal(features.exponential_mean(values(1, 2, 3, 5, 9), 3), [NAN, NAN, 2, 3.5, 6.25])
-
-    def test_wilder_mean_weighs_one_over_window(self):
-        # window 2: 1.5; (1.5 + 3) / 2; (2.25 + 4) / 2
-        np.testing.assert_array_equal(features.wilder_mean(values(1, 2, 3, 4), 2), [NAN, 1.5, 2.25, 3.125])
-
-    def test_recursive_means_start_after_leading_missing_values(self):
-        np.testing.assert_array_equal(features.wilder_mean(values(NAN, 1, 2, 3), 2), [NAN, NAN, 1.5, 2.25])
-
-
-class TestIndicators:
-    def test_growth_starts_at_one_and_compounds(self):
-        np.testing.assert_allclose(features.growth_of_one(values(NAN, 0.1, -0.5)), [1, 1.1, 0.55], rtol=1e-15)
-
-    def test_growth_does_not_write_into_its_argument(self):
-        returns = values(NAN, 0.1)
-        features.growth_of_one(returns)
-        np.testing.assert_array_equal(returns, [NAN, 0.1])
-
-    def test_relative_strength_of_wilders_textbook_series(self):
-        # The 16 closes of ChartSchool's worked example of Wilder's RSI, rounded to cents as printed there.
-        # First 14 changes: rises 3.34, falls 1.40, so 100 * 3.34 / 4.74; then a fall of 0.28:
-        # rises 3.34 / 14 * 13 / 14, falls (1.40 / 14 * 13 + 0.28) / 14.
-        closes = values(
-            *(44.34, 44.09, 44.15, 43.61, 44.33, 44.83, 45.10, 45.42),
-            *(45.84, 46.08, 45.89, 46.03, 45.61, 46.28, 46.28, 46.00),
-        )
-        rsi = features.relative_strength(closes, 14)
-        assert np.isnan(rsi[:14]).all()
-        assert rsi[14] == pytest.approx(70.464, abs=5e-4)
-        assert rsi[15] == pytest.approx(66.250, abs=5e-4)
-
-    @pytest.mark.parametrize(
-        ("closes", "expected"),
-        [
-            ((1, 2, 3), 100),  # only rises
-            ((3, 2, 1), 0),  # only falls
-            ((2, 2, 2), 50),  # neither
-        ],
-    )
-    def test_relative_strength_at_its_ends(self, closes, expected):
-        assert features.relative_strength(values(*closes), 2)[-1] == expected
-
-    def test_macd_and_its_signal(self):
-        # EMA2: -, 1.5, 2.5, 4 1/6; EMA3: -, -, 2, 3.5; their difference: 1/2, 2/3; its EMA2 begins with their mean.
-        line, signal = features.macd(values(1, 2, 3, 5), fast=2, slow=3, signal=2)
-        np.testing.assert_allclose(line, [NAN, NAN, 1 / 2, 2 / 3])
-        np.testing.assert_allclose(signal, [NAN, NAN, NAN, 7 / 12])
-
-    def test_true_range_reaches_to_the_previous_close(self):
-        found = features.true_range(high=values(11, 12, 9), low=values(9, 11, 8), close=values(10, 11.5, 8.5))
-        np.testing.assert_array_equal(found, [NAN, 2.0, 3.5])  # gap up: 12 - 10; gap down: 11.5 - 8
-
-    def test_bollinger_position(self):
-        # mean 3, population deviation sqrt(14 / 3): (6 - 3) / (2 * 2.1602)
-        assert features.bollinger_position(values(1, 2, 6), 3)[-1] == pytest.approx(0.69437, abs=1e-5)
-        assert features.bollinger_position(values(2, 2, 2), 3)[-1] == 0
-
-    def test_parkinson_of_bars_that_double(self):
-        # sqrt(ln(2)^2 / (4 ln 2)) = sqrt(ln 2) / 2
-        assert features.parkinson(values(2, 4), values(1, 2), 2)[-1] == pytest.approx(0.416277, abs=1e-6)
-
-    def test_garman_klass_of_a_bar_that_opens_at_its_low_and_closes_at_its_high(self):
-        # ln 2 * sqrt(1/2 - (2 ln 2 - 1)) = 0.693147 * sqrt(0.113706)
-        found = features.garman_klass(values(1), values(2), values(1), values(2), 1)
-        assert found[0] == pytest.approx(0.233731, abs=1e-6)
-
-    def test_skewness_and_kurtosis(self):
-        # 0, 0, 3: second moment 2, third 2; 0, 0, 0, 4: second 3, fourth 21
-        assert features.skewness(values(0, 0, 3), 3)[-1] == pytest.approx(1 / math.sqrt(2))
-        assert features.excess_kurtosis(values(0, 0, 0, 4), 4)[-1] == pytest.approx(21 / 9 - 3)
-
-    def test_equal_returns_have_neither_skewness_nor_tails(self):
-        assert features.skewness(np.full(5, 0.1), 5)[-1] == 0
-        assert features.excess_kurtosis(np.full(5, 0.1), 5)[-1] == 0
-
-    def test_close_position_is_the_middle_of_a_bar_without_a_range(self):
-        found = features.close_position(values(4, 4, 4, 3), values(2, 2, 2, 3), values(2, 4, 3.5, 3))
-        np.testing.assert_array_equal(found, [0, 1, 0.75, 0.5])
-
-    def test_money_flow_weighs_by_volume(self):
-        # (3 * 1 + 1 * -1 + 6 * 0) / 10
-        assert features.money_flow(values(1, 0, 0.5), values(3, 1, 6), 3)[-1] == pytest.approx(0.2)
-        assert features.money_flow(values(1, 0, 0.5), values(0, 0, 0), 3)[-1] == 0
-
-    def test_sessions_since_counts_up_to_its_cap_which_also_means_never(self):
-        flags = np.array([False, True, False, False, False, True])
-        np.testing.assert_array_equal(features.sessions_since(flags, 2), [2, 0, 1, 2, 2, 0])
-
-    @pytest.mark.parametrize(
-        ("session", "expected"),
-        [
-            ("2024-03-27", 0),
-            ("2024-03-28", 1),  # Maundy Thursday, the last session of March: the 29th is Good Friday
-            ("2024-04-01", 1),
-            ("2024-04-03", 1),  # third session of April
-            ("2024-04-04", 0),
-            ("2023-01-03", 1),  # the 2nd is New Year's Day observed: this is the first
-            ("2023-01-05", 1),
-            ("2023-01-06", 0),
-        ],
-    )
-    def test_turn_of_month_follows_the_exchange_calendar(self, session, expected):
-        assert features.turn_of_month(pd.DatetimeIndex([session])).tolist() == [expected]
 
 
 class TestColumns:
@@ -429,7 +240,9 @@ class TestPointInTime:
         earlier, later = build(clean.iloc[:300]), build(clean)
         carried = [*features.feature_columns(), "close", "volatility", "target_session"]
         assert_same_bits(earlier[carried], later.iloc[: len(earlier)][carried])
-        assert_same_bits(earlier.iloc[:-1], later.iloc[: len(earlier) - 1])
+        # The last close target is not known yet, the last two open targets are not.
+        assert_same_bits(earlier.iloc[:-2], later.iloc[: len(earlier) - 2])
+        assert_same_bits(earlier.iloc[:-1, :-1], later.iloc[: len(earlier) - 1, :-1])
 
     @pytest.mark.parametrize(
         ("ticker", "session", "tolerance"),
@@ -476,55 +289,6 @@ class TestPointInTime:
 
 def correlation_with_target(table: pd.DataFrame) -> pd.Series:
     return table[features.feature_columns()].corrwith(table["target_return"])
-
-
-class TestTargets:
-    CLEAN = clean_table([100, 110, 99, 99, 108.9], dividend=[0, 0, 0, 1.98, 0], last=datetime.date(2024, 4, 2))
-
-    def test_target_is_the_next_session_of_the_exchange(self):
-        targets = features.compute_targets(self.CLEAN, horizon=1)
-        assert targets["target_session"].tolist() == [
-            pd.Timestamp(text)
-            for text in (
-                "2024-03-27",
-                "2024-03-28",
-                "2024-04-01",  # over Good Friday
-                "2024-04-02",
-                "2024-04-03",  # not in the table
-            )
-        ]
-        np.testing.assert_allclose(targets["target_return"], [0.1, -0.1, 0.02, 0.1, NAN])
-        np.testing.assert_array_equal(targets["target_up"], [1, 0, 1, 1, NAN])
-        np.testing.assert_array_equal(targets["target_close"], [110, 99, 99, 108.9, NAN])
-
-    def test_target_two_sessions_ahead_compounds_with_dividends(self):
-        targets = features.compute_targets(self.CLEAN, horizon=2)
-        np.testing.assert_allclose(targets["target_return"], [1.1 * 0.9 - 1, 0.9 * 1.02 - 1, 1.02 * 1.1 - 1, NAN, NAN])
-        np.testing.assert_array_equal(targets["target_close"], [99, 99, 108.9, NAN, NAN])
-        assert targets["target_session"].iloc[-1] == pd.Timestamp("2024-04-04")
-
-    def test_an_unchanged_price_is_not_a_rise(self):
-        targets = features.compute_targets(clean_table([3.3, 3.3, 3.3]), horizon=1)
-        np.testing.assert_array_equal(targets["target_return"], [0, 0, NAN])
-        np.testing.assert_array_equal(targets["target_up"], [0, 0, NAN])
-
-    def test_target_is_missing_before_a_hole_and_not_taken_from_behind_it(self):
-        holed = self.CLEAN.drop(pd.Timestamp("2024-03-28"))
-        targets = features.compute_targets(holed, horizon=1)
-        assert targets.loc["2024-03-27", "target_session"] == pd.Timestamp("2024-03-28")
-        assert np.isnan(targets.loc["2024-03-27", ["target_return", "target_up", "target_close"]].astype(float)).all()
-        assert targets.loc["2024-04-01", "target_return"] == pytest.approx(0.1)
-
-    @pytest.mark.parametrize("horizon", [1, 2, 5])
-    def test_only_the_last_rows_of_a_whole_table_have_no_target(self, horizon):
-        table = build(random_walk(300), horizon)
-        for column in features.TARGETS:
-            assert table[column].isna().to_numpy().nonzero()[0].tolist() == list(range(48 - horizon, 48))
-
-    @pytest.mark.parametrize("horizon", [0, -1])
-    def test_a_target_that_does_not_lie_ahead_is_refused(self, horizon):
-        with pytest.raises(ValueError, match=f"{horizon} came; expected at least 1 session"):
-            build(random_walk(260), horizon)
 
 
 class TestHistory:
@@ -585,9 +349,23 @@ class TestQuietMarkets:
         ):
             build(clean_table([*random_walk(300)["close"], *[10.0] * 22]))
 
-    def test_rows_without_volatility_are_dropped(self):
+    def test_rows_without_volatility_are_dropped_and_named(self):
         walk = random_walk(300)["close"].to_numpy()
         held = clean_table([*walk, *[walk[-1]] * 25, *walk])
         table = build(held)
         dropped = held.index[features.WARM_UP :].difference(table.index)
         assert dropped.tolist() == held.index[320:325].tolist()
+        why = features.why_dropped(held, table)
+        assert list(why) == ["warm-up", "price stood still"]
+        assert why["warm-up"].equals(held.index[: features.WARM_UP])
+        assert why["price stood still"].equals(dropped)
+
+    def test_a_row_left_out_for_another_reason_is_named(self):
+        clean = random_walk(300)
+        table = build(clean)
+        assert list(features.why_dropped(clean, table)) == ["warm-up"]
+        without = table.drop(clean.index[270])
+        assert features.why_dropped(clean, without)["incomplete"].tolist() == [clean.index[270]]
+        assert features.dropped_in_words(clean, without) == (
+            "252 warm-up (2022-12-28 to 2023-12-28), 1 incomplete (2024-01-26)"
+        )

@@ -13,7 +13,7 @@ from stock_assets_tests.defs.graph import ALL, SESSION, CannedSource, metadata
 SCHEMAS = {
     "raw_prices": schemas.RAW_PRICES,
     "clean_prices": schemas.CLEAN_PRICES,
-    "features": features.SCHEMA,
+    "features": features.schema(),
     "backtest": schemas.BACKTEST,
     "predictions": schemas.PREDICTIONS,
 }

@@ -26,7 +26,7 @@ def has_clean_schema(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) 
 
 def has_features_schema(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
     """Columns, types, ranges and index are those of the features. Observed: what is not, or `as expected`."""
-    return _has_schema(frame, features.SCHEMA, ticker, as_of)
+    return _has_schema(frame, features.schema(), ticker, as_of)
 
 
 def _has_schema(frame: pd.DataFrame, schema: pa.DataFrameSchema, ticker: str, as_of: datetime.date) -> finding.Finding:

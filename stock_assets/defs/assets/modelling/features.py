@@ -31,6 +31,6 @@ def features(context: dg.AssetExecutionContext, clean_prices):
         table = core_features.build_features(clean_prices, ticker=work.ticker, as_of=work.session, horizon=horizon)
         table.attrs["source"] = clean_prices.attrs["source"]
         dropped = len(clean_prices) - len(table)
-        work.log.info("%d rows, %d dropped for want of a full window", len(table), dropped)
-        context.add_output_metadata(describe.table(table, core_features.SCHEMA, {"rows dropped": dropped}))
+        work.log.info("%d rows; dropped: %s", len(table), core_features.dropped_in_words(clean_prices, table))
+        context.add_output_metadata(describe.table(table, core_features.schema(), {"rows dropped": dropped}))
         return table
