@@ -476,11 +476,12 @@ def draw(done: Sequence[dict[str, Any]], path: Path) -> None:
             right.plot(percent, 100 * curve["found"], "o-", color=color, label=f"{form} ({int(curve['n'].sum())})")
             right.plot(percent, 100 * curve["power"], "--", color=color, linewidth=1)
         right.set_xscale("log")
-        right.set_xticks(100 * np.array(STRENGTHS), [f"{100 * strength:g}" for strength in STRENGTHS], minor=False)
+        right.set_xticks(100 * np.array(STRENGTHS), [f"{100 * strength:g}" for strength in STRENGTHS])
+        right.minorticks_off()
         right.axhline(100 * LEAST_FOUND, color="tab:gray", linewidth=0.5)
-        right.legend(loc="lower right")
+        right.legend(loc="center right")
     right.set(
-        title="Planted signals found: the verdict (dots), an oracle that knows the form (dashed)",
+        title="Planted signals found: verdict (dots), oracle (dashed)",
         xlabel="signal, % of the variance of returns (R2)",
         ylabel="% of the tickers",
         ylim=(-3, 103),
