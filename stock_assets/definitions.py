@@ -14,8 +14,9 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     """Definitions for `settings` (default: those of the environment).
 
     `overrides` replace resources by name: `prices`, `clock`, `model_settings`, `retry_delay`, `log_dir`, `store`, or
-    an IO manager (`tables`, `documents`, `illustrated`, `models`, `reports`). Raises `SettingsError` for a bad setting or
-    watchlist.
+    an IO manager (`tables`, `documents`, `illustrated`, `models`, `reports`).
+
+    Raises `SettingsError` for a bad setting or watchlist.
     """
     settings = settings or Settings.from_environment()
     listed = watchlist.read(settings.watchlist)

@@ -13,6 +13,7 @@
 The keys of `model` are those of core.configuration.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,13 @@ _EXPECTED = (
 )
 _TOP = {"tickers", "model"}
 _KEYS = {"ticker", "name", "model"}
+
+
+class _Typed(yaml.SafeLoader):
+    """For PyYAML, 1e-4 is a text: YAML 1.1 wants a dot. For people it is a number."""
+
+
+_Typed.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,7 @@ def parse(text: str, path: Path) -> Watchlist:
 def _typed(text: str, path: Path) -> dict[str, Any]:
     """The same content with numbers, true, false and null, as the settings under `model` need them."""
     try:
-        return yaml.load(text, Loader=yaml.SafeLoader)
+        return yaml.load(text, Loader=_Typed)  # a SafeLoader
     except (yaml.YAMLError, ValueError) as error:  # ValueError: an unquoted 2024-13-45 is taken for a date
         problem = _where(error) if isinstance(error, yaml.YAMLError) else str(error)
         raise SettingsError(f"watchlist {path} isn't valid YAML: {problem}; {_EXPECTED}") from error

@@ -88,6 +88,12 @@ def test_no_model_is_no_override(tmp_path):
     assert listed.overrides("TSLA") == listed.overrides("STX") == ({}, {})
 
 
+def test_numbers_as_people_write_them(tmp_path):
+    text = "tickers:\n  - {ticker: STX, model: {estimator: linear, parameters: {C: 1e-4, alpha: 2.5E+3}}}\n"
+    [_, model] = watchlist.read(write(tmp_path, text)).overrides("STX")
+    assert model["parameters"] == {"C": 0.0001, "alpha": 2500.0}
+
+
 def test_editing_keeps_models(tmp_path):
     path = write(tmp_path, MODELS)
     watchlist.add(path, "NVDA")

@@ -19,7 +19,7 @@ from stock_assets.settings import Settings
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
 
-ASSETS = tuple(asset.key.to_user_string() for asset in assets.ALL)
+ASSETS = tuple(name for asset in assets.ALL if (name := asset.key.to_user_string()) not in assets.BY_HAND)
 
 # Dagster's own messages go to its event log and to ours under logs/; the terminal shows progress instead.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -66,6 +66,27 @@ def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:
     return _text_table([str(name) for name in shown.columns], lines)
 
 
+def candidates(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """The candidates of a search, a line each: their settings, scores with standard errors, and which was chosen."""
+    settings = [
+        {**row["configuration"]["parameters"], "window": row["configuration"]["window"] or "all"} for row in rows
+    ]
+    lines = [
+        [
+            row["configuration"]["estimator"],
+            ", ".join(f"{name} {value}" for name, value in differing.items()),
+            _text(row["log_loss"]),
+            _text(row["gain"]),
+            _text(row["standard_error"]),
+            _text(row["sharpe_per_period"]),
+            "chosen" if row["chosen"] else "in force" if row["in_force"] else "",
+        ]
+        for row, differing in zip(rows, settings, strict=True)
+    ]
+    headings = ["estimator", "settings", "log loss", "gain over naive", "standard error", "Sharpe a period", "is"]
+    return _text_table(headings, lines)
+
+
 def last_rows(frame: "pd.DataFrame") -> dg.TableMetadataValue:
     """The last rows of a wide frame on their side, one line a column: what fits into a page without scrolling."""
     last = frame.tail(_SESSIONS)

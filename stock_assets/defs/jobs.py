@@ -1,4 +1,5 @@
-"""The jobs a person or a schedule starts: everything, the evening's path, the training path. One run a partition."""
+"""The jobs a person or a schedule starts: everything, the evening's path, the training path, and, by a person only, a
+search for settings. One run a partition."""
 
 import dagster as dg
 
@@ -23,4 +24,11 @@ training_job = dg.define_asset_job(
     description="Model, backtest and evaluation from features that are there already: once a week or so.",
 )
 
-ALL = (whole_graph_job, daily_job, training_job)
+tuning_job = dg.define_asset_job(
+    "tuning_job",
+    selection=dg.AssetSelection.assets("tuning"),
+    description="Search for other settings of one ticker, from features that are there already. Only by hand: say in "
+    "the Launchpad what to try. What it finds is used once a person copies it to the watchlist.",
+)
+
+ALL = (whole_graph_job, daily_job, training_job, tuning_job)

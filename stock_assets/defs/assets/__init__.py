@@ -5,12 +5,16 @@ from stock_assets.defs.assets.modelling.backtest import backtest
 from stock_assets.defs.assets.modelling.evaluation import evaluation
 from stock_assets.defs.assets.modelling.features import features
 from stock_assets.defs.assets.modelling.model import model
+from stock_assets.defs.assets.modelling.tuning import tuning
 from stock_assets.defs.assets.prices.clean_prices import clean_prices
 from stock_assets.defs.assets.prices.raw_prices import raw_prices
 from stock_assets.defs.assets.reporting.report import report
 from stock_assets.defs.assets.serving.predictions import predictions
 
 # In the order of the graph.
-ALL = (raw_prices, clean_prices, price_metrics, features, model, backtest, evaluation, predictions, report)
+ALL = (raw_prices, clean_prices, price_metrics, features, model, backtest, evaluation, tuning, predictions, report)
 
-__all__ = ["ALL"]
+BY_HAND = ("tuning",)
+"""Assets that no other needs, and that are made only when a person asks for them."""
+
+__all__ = ["ALL", "BY_HAND"]

@@ -16,7 +16,8 @@ from stock_assets.defs import describe, logs, retries
 def evaluation(context: dg.AssetExecutionContext, backtest):
     """Scores of the backtest beside naive forecasts on the same sessions, with intervals, and a verdict in plain words.
 
-    Naive: zero return, prevailing mean, the more frequent direction, yesterday's close.
+    Naive: zero return, prevailing mean, the more frequent direction, yesterday's close. Every configuration that was
+    evaluated or tuned on this ticker by then is on record; the more there are, the more is put down to luck.
 
     - **Source:** backtest of the same ticker and session.
     - **When:** together with `model`.
@@ -24,17 +25,27 @@ def evaluation(context: dg.AssetExecutionContext, backtest):
       returns: above 0 is better than the prevailing mean, by little at best.
     """
     from stock_assets.core import evaluation as core_evaluation
+    from stock_assets.core import trading
+    from stock_assets.storage import ledger
 
     with logs.working(context) as work:
-        configured = context.resources.model_settings.of(work.ticker)
+        configured, store = context.resources.model_settings.of(work.ticker), context.resources.store
+        horizon, rules = configured.model.horizon, configured.rules
+        sharpe = trading.scores(backtest, rules, horizon, trading.Luck())["sharpe_per_period"]
+        this = ledger.Entry(configured.fingerprint(), sharpe, "evaluation", configured.overrides())
+        # Of one fingerprint the last counts: making this partition again gives the same.
+        tried = [*ledger.tried(store, work.ticker, work.session), this]
         scores = core_evaluation.evaluate(
             backtest,
             ticker=work.ticker,
             as_of=work.session,
             source=backtest.attrs["source"],
-            horizon=configured.model.horizon,
-            cost_bps=configured.rules.cost_bps,
+            horizon=horizon,
+            rules=rules,
+            calibrated_by=configured.model.calibration,
+            trials=[trading.Trial(entry.fingerprint, entry.sharpe) for entry in tried],
         )
+        ledger.record(store, work.ticker, work.session, [this])
         work.log.info("%s", scores["verdict"]["text"])
         context.add_output_metadata(
             describe.document(
@@ -50,6 +61,8 @@ def evaluation(context: dg.AssetExecutionContext, backtest):
                     "Brier score": scores["classification"]["brier"],
                     "naive Brier score": scores["classification"]["brier_naive"],
                     "out-of-sample R2": scores["regression"]["r2_oos"],
+                    "deflated Sharpe ratio": scores["backtest"]["deflated_sharpe"],
+                    "configurations tried": scores["backtest"]["n_trials"],
                 },
             )
         )
