@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import datetime, hashlib
 import numpy as np, pandas as pd
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from stock_assets.core import estimators
+from stock_assets.core.model_settings import ESTIMATORS, ModelSettings
 from stock_assets.core.modelling import Model
 from stock_assets.storage import formats, models
 
@@ -21,18 +22,23 @@ frame = pd.DataFrame(values, index=index, columns=list("abcd")).assign(volume=1,
 target = datetime.date(2024, 3, 8)
 table = formats.encode_table(frame, asset="features", ticker="TSLA", as_of=target, source="yahoo")
 document = formats.encode_json({name: float(value) for name, value in zip("abcd", values[0])})
-settings = {"n_estimators": 4, "min_samples_leaf": 20, "random_state": 1, "n_jobs": 2}
-classifier = RandomForestClassifier(**settings).fit(values, frame["up"].to_numpy().astype("int64"))
-regressor = RandomForestRegressor(**settings).fit(values, values[:, 1])
-files = models.encode_model(Model(classifier, regressor, {"ticker": "TSLA", "as_of": "2024-03-08"}))
-for data in (table, document, files[".skops"], files[".json"]):
+for data in (table, document):
     print(hashlib.sha256(data).hexdigest())
+for estimator in ESTIMATORS:
+    settings = ModelSettings(estimator=estimator)
+    fitted = estimators.fit(values, values[:, 1], frame["up"].to_numpy(), settings)
+    card = {"ticker": "TSLA", "as_of": "2024-03-08", "attempts": list(fitted.attempts)}
+    for data in models.encode_model(Model(fitted.classifier, fitted.regressor, card)).values():
+        print(hashlib.sha256(data).hexdigest())
 """
 
 
 def test_new_processes_write_the_same_bytes():
     # MALLOC_PERTURB_ is glibc's: it fills fresh memory, so that what is never initialised differs.
-    settings = ({"PYTHONHASHSEED": "1", "MALLOC_PERTURB_": "90"}, {"PYTHONHASHSEED": "2", "MALLOC_PERTURB_": "165"})
+    settings = (
+        {"PYTHONHASHSEED": "1", "MALLOC_PERTURB_": "90", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        {"PYTHONHASHSEED": "2", "MALLOC_PERTURB_": "165", "OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4"},
+    )
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", PROGRAM], cwd=ROOT, env=os.environ | extra, text=True, stdout=subprocess.PIPE
@@ -41,7 +47,7 @@ def test_new_processes_write_the_same_bytes():
     ]
     outputs = [process.communicate()[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    assert len(outputs[0]) == 4
+    assert len(outputs[0]) == 2 + 4 * 2  # table and document; file and card of each kind of model
     assert outputs[0] == outputs[1]
 
 
