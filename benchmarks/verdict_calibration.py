@@ -57,12 +57,6 @@ ORACLE_POWER = 0.95
 LEAST_FOUND = 0.80
 """Share of the signals to be found where the oracle finds `ORACLE_POWER` of them."""
 
-_JUDGING = (
-    *("backtesting", "calibration", "evaluation", "features", "inference", "losses"),
-    *("model_settings", "modelling", "verdict"),
-)
-"""Modules of core that forecast and judge, as far as there are such."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -191,10 +185,10 @@ def _lines(results: Path) -> list[dict[str, Any]]:
 
 
 def _code() -> str:
-    """Checksum of the modules that make forecasts and judge them."""
+    """Checksum of core: of all that makes forecasts and judges them, and some more."""
     digest = hashlib.sha256()
-    for path in sorted(Path(*core.__path__).glob("*.py")):
-        if path.stem in _JUDGING:
+    for folder in core.__path__:
+        for path in sorted(Path(folder).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -479,7 +473,7 @@ def draw(done: Sequence[dict[str, Any]], path: Path) -> None:
         right.set_xticks(100 * np.array(STRENGTHS), [f"{100 * strength:g}" for strength in STRENGTHS])
         right.minorticks_off()
         right.axhline(100 * LEAST_FOUND, color="tab:gray", linewidth=0.5)
-        right.legend(loc="center right")
+        right.legend()
     right.set(
         title="Planted signals found: verdict (dots), oracle (dashed)",
         xlabel="signal, % of the variance of returns (R2)",
