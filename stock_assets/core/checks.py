@@ -4,6 +4,8 @@
   repairs it and flags the row, or halts with the details.
 - **Clean prices**: what must hold blocks; what is only suspicious warns.
 - **Features**: a check blocks where a model would learn, or forecast, from something wrong.
+- **Backtest** and **evaluation**: a check blocks where the scores can't mean anything; scores that are only too good
+  warn.
 
 No pandas here: Dagster's checks are declared from these lists when definitions load.
 """
@@ -234,9 +236,42 @@ FEATURES = (
     ),
 )
 
+# Asked of features and clean prices together.
+FEATURES_BESIDE_CLEAN = (
+    Check(
+        "features_do_not_look_ahead",
+        "Made again from histories that end earlier, every feature has the same bits.",
+        blocking=True,
+        why="A feature that later prices change was made of them: every score would be too good to be true.",
+    ),
+)
+
+# Asked of the features that the backtest walked over, and the settings it walked with.
+BACKTEST = (
+    Check(
+        "shuffled_labels_give_no_skill",
+        "A walk-forward on the outcomes of other times shows no skill.",
+        blocking=True,
+        why="Skill where there is nothing to know was peeked at: no verdict may be built on it. Luck alone stops fewer "
+        "than one session in a hundred thousand.",
+    ),
+)
+
+EVALUATION = (
+    Check(
+        "skill_is_plausible",
+        "Accuracy and R2 are not beyond what markets allow.",
+        blocking=False,
+        why="Such scores are a leak of the future until proven otherwise, and whoever looks for it needs the report, "
+        "which says so on top; a few lucky forecasts may look the same.",
+    ),
+)
+
 ASKED: dict[str, tuple[Check, ...]] = {
     "raw_prices": (*RAW, *RAW_BESIDE_EARLIER),
     "clean_prices": (*CLEAN, *CLEAN_BESIDE_RAW),
-    "features": FEATURES,
+    "features": (*FEATURES, *FEATURES_BESIDE_CLEAN),
+    "backtest": BACKTEST,
+    "evaluation": EVALUATION,
 }
 """All checks of each asset that has any."""

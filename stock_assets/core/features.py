@@ -440,14 +440,15 @@ def _calendar_columns(bars: _Bars) -> dict[str, Floats]:
 def _whole_calendar() -> dict[str, Floats]:
     """What the date alone tells, for every session of the calendar."""
     calendar = sessions.calendar()
+    dates = calendar.astype("datetime64[D]").astype(np.int64)
     angle = 2 * np.pi * (calendar.astype("datetime64[M]").astype(np.int64) % 12) / 12
     return {
         # 1970-01-01 was a Thursday.
-        "weekday": (calendar.astype("datetime64[D]").astype(np.int64) + 3) % 7 * 1.0,
+        "weekday": (dates + 3) % 7 * 1.0,
         "month_sin": np.sin(angle),
         "month_cos": np.cos(angle),
         "turn_of_month": indicators.turn_of_month(calendar),
-        "nights_to_next_session": np.append(np.diff(calendar) / np.timedelta64(1, "D"), np.nan),
+        "nights_to_next_session": np.append(np.diff(dates), np.nan),
     }
 
 

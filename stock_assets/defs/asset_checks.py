@@ -59,13 +59,37 @@ def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
 
     @dg.multi_asset_check(
         name=f"features{STEP_SUFFIX}",
-        specs=_specs("features", grid),
+        specs=_specs("features", grid, additional_deps=["clean_prices"]),
+        ins={"clean_prices": dg.AssetIn("clean_prices")},
         required_resource_keys={"log_dir"},
     )
-    def features_checks(context: dg.AssetCheckExecutionContext, features) -> Iterator[dg.AssetCheckResult]:
-        yield from _results(context, "features", _ask(context, checks.FEATURES, features))
+    def features_checks(
+        context: dg.AssetCheckExecutionContext, features, clean_prices
+    ) -> Iterator[dg.AssetCheckResult]:
+        asked = _ask(context, checks.FEATURES, features)
+        beside = _ask(context, checks.FEATURES_BESIDE_CLEAN, features, clean_prices)
+        yield from _results(context, "features", [*asked, *beside])
 
-    return [raw_prices_checks, clean_prices_checks, features_checks]
+    @dg.multi_asset_check(
+        name=f"backtest{STEP_SUFFIX}",
+        specs=_specs("backtest", grid, additional_deps=["features"]),
+        ins={"features": dg.AssetIn("features")},
+        required_resource_keys={"log_dir", "model_settings"},
+    )
+    def backtest_checks(context: dg.AssetCheckExecutionContext, features) -> Iterator[dg.AssetCheckResult]:
+        ticker, _ = partitions.split(context.partition_key)
+        settings = context.resources.model_settings.of(ticker).model
+        yield from _results(context, "backtest", _ask(context, checks.BACKTEST, features, settings))
+
+    @dg.multi_asset_check(
+        name=f"evaluation{STEP_SUFFIX}",
+        specs=_specs("evaluation", grid),
+        required_resource_keys={"log_dir"},
+    )
+    def evaluation_checks(context: dg.AssetCheckExecutionContext, evaluation) -> Iterator[dg.AssetCheckResult]:
+        yield from _results(context, "evaluation", _ask(context, checks.EVALUATION, evaluation))
+
+    return [raw_prices_checks, clean_prices_checks, features_checks, backtest_checks, evaluation_checks]
 
 
 def _specs(asset: str, grid: dg.PartitionsDefinition, **more: Any) -> list[dg.AssetCheckSpec]:

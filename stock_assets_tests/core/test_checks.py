@@ -8,7 +8,11 @@ EVERY = [(asset, check) for asset, asked in checks.ASKED.items() for check in as
 
 
 def test_every_list_is_asked_of_a_table():
-    lists = (checks.RAW, checks.RAW_BESIDE_EARLIER, checks.CLEAN, checks.CLEAN_BESIDE_RAW, checks.FEATURES)
+    lists = (
+        *(checks.RAW, checks.RAW_BESIDE_EARLIER),
+        *(checks.CLEAN, checks.CLEAN_BESIDE_RAW),
+        *(checks.FEATURES, checks.FEATURES_BESIDE_CLEAN),
+    )
     assert [check for _, check in EVERY] == [check for asked in lists for check in asked]
 
 
@@ -52,7 +56,7 @@ def test_what_is_only_suspicious_about_clean_prices_warns():
 
 
 def test_nothing_is_learnt_or_forecast_from_wrong_features():
-    assert {check.name for check in checks.FEATURES if not check.blocking} == {
+    assert {check.name for check in checks.ASKED["features"] if not check.blocking} == {
         "sessions_are_complete",
         "features_vary",
         "last_row_is_plausible",

@@ -26,6 +26,7 @@ from stock_assets.core.validation.events import (
 )
 from stock_assets.core.validation.features import (
     features_are_finite,
+    features_do_not_look_ahead,
     features_vary,
     last_row_is_plausible,
     last_session_has_features,
@@ -44,6 +45,7 @@ from stock_assets.core.validation.form import (
     sessions_never_decrease,
 )
 from stock_assets.core.validation.history import history_is_unrevised
+from stock_assets.core.validation.skill import shuffled_labels_give_no_skill, skill_is_plausible
 
 __all__ = [
     "Finding",
@@ -52,6 +54,7 @@ __all__ = [
     "capital_gains_are_counted_once",
     "dividends_are_in_the_prices_unit",
     "features_are_finite",
+    "features_do_not_look_ahead",
     "features_vary",
     "has_clean_schema",
     "has_features_schema",
@@ -75,6 +78,8 @@ __all__ = [
     "sessions_are_complete",
     "sessions_increase",
     "sessions_never_decrease",
+    "shuffled_labels_give_no_skill",
+    "skill_is_plausible",
     "small_splits_are_in_the_prices",
     "targets_are_what_followed",
     "volume_is_seldom_zero",

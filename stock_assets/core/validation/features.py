@@ -8,7 +8,8 @@ import datetime
 import numpy as np
 import pandas as pd
 
-from stock_assets.core import features, sessions
+from stock_assets.core import features, leaks, sessions
+from stock_assets.core.errors import StockAssetsError
 from stock_assets.core.validation import finding
 
 TARGET_TOLERANCE = 1e-9
@@ -16,6 +17,8 @@ TARGET_TOLERANCE = 1e-9
 
 VARYING_WINDOW = 252
 """Rows at the end of the table in which a feature must change: a year, through which even the month's do."""
+
+_MADE_OF = ("open", "high", "low", "close", "volume", "dividend", "total_return")
 
 MARGIN = 0.5
 """How far beyond everything it ever was a feature of the last row may be, as a share of the range it had until then.
@@ -53,15 +56,18 @@ def features_are_finite(frame: pd.DataFrame, *, ticker: str, as_of: datetime.dat
 
 
 def no_target_lies_ahead(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
-    """Every target session is later than its row, and none after `as_of` has a target yet. Observed: rows otherwise.
+    """Every target session is later than its row, and no outcome of what comes after `as_of` is known yet.
 
+    An outcome that ends at an open is known a session later than its target session. Observed: rows otherwise.
     A target of a session that has not been would be look-ahead.
     """
     if (unreadable := finding.unreadable(frame, tuple(features.TARGETS))) or (unreadable := _no_target_session(frame)):
         return unreadable
     target_session = pd.DatetimeIndex(frame["target_session"])
-    known = frame[list(features.TARGETS)].notna().to_numpy().any(axis=1)
-    bad = ~(target_session > frame.index) | (known & (target_session > pd.Timestamp(as_of)))
+    known = frame[list(features.TARGETS)].notna().to_numpy()
+    open_known = known[:, list(features.TARGETS).index("target_open_return")]
+    bad = ~(target_session > frame.index) | (known.any(axis=1) & (target_session > pd.Timestamp(as_of)))
+    bad |= open_known & (target_session >= pd.Timestamp(as_of))
     shown = frame.loc[:, ["target_session", *features.TARGETS]]
     return finding.none_of(shown, bad, f"0 rows with a target of their own session or of one after {as_of}")
 
@@ -70,22 +76,54 @@ def targets_are_what_followed(frame: pd.DataFrame, *, ticker: str, as_of: dateti
     """Where the target session is a row of the table too, the target is what was earned until then.
 
     target_return = product of 1 + return_1 over the rows after this one up to the target session, - 1, within
-    `TARGET_TOLERANCE`, and target_up says whether it is above zero. Not asked across sessions without a row.
-    Observed: rows where they are missing or anything else.
+    `TARGET_TOLERANCE`, and target_up says whether it is above zero. Where the session after the target is a row as
+    well, target_open_return is what was earned from open to open, where an open is (1 + gap) times the close before.
+    Not asked across sessions without a row. Observed: rows where they are missing or anything else.
     """
-    numbers = ("return_1", "target_return", "target_up")
+    numbers = ("return_1", "gap", "target_return", "target_up", "target_open_return")
     if (unreadable := finding.unreadable(frame, numbers)) or (unreadable := _no_target_session(frame)):
         return unreadable
     index, target_session = pd.DatetimeIndex(frame.index), pd.DatetimeIndex(frame["target_session"])
-    return_1, target_return, target_up = (frame[name].to_numpy(dtype="float64") for name in numbers)
+    return_1, gap, target_return, target_up, open_return = (frame[name].to_numpy(dtype="float64") for name in numbers)
     growth = np.cumprod(1 + return_1)
+    open_growth = growth / (1 + return_1) * (1 + gap)
     row = np.arange(len(frame))
     target_row = index.get_indexer(target_session)
     asked = (target_row > row) & (target_row - row == _sessions_ahead(index, target_session))
     followed = growth[target_row] / growth - 1
     right = (np.abs(target_return - followed) <= TARGET_TOLERANCE) & (target_up == (target_return > 0))
-    shown = frame[["target_session", "target_return", "target_up"]].assign(followed=followed)
-    return finding.none_of(shown, asked & ~right, "0 rows whose target is not what their returns say")
+
+    exit_row = np.minimum(target_row + 1, len(frame) - 1)
+    open_asked = asked & (_sessions_ahead(pd.DatetimeIndex(target_session), index[exit_row]) == 1)
+    open_followed = open_growth[exit_row] / open_growth[np.minimum(row + 1, len(frame) - 1)] - 1
+    open_right = np.abs(open_return - open_followed) <= TARGET_TOLERANCE
+    shown = frame[["target_session", *numbers[2:]]].assign(followed=followed, open_followed=open_followed)
+    bad = (asked & ~right) | (open_asked & ~open_right)
+    return finding.none_of(shown, bad, "0 rows whose target is not what their returns say")
+
+
+def features_do_not_look_ahead(
+    frame: pd.DataFrame, clean: pd.DataFrame, *, ticker: str, as_of: datetime.date
+) -> finding.Finding:
+    """Made again from the `clean` prices up to a few earlier sessions, the features have the same bits.
+
+    Which sessions, and what is compared: see `leaks`. Observed: how many features differ anywhere.
+    Offending: the first of those values at each cut, one row a feature and cut.
+    """
+    expected = "0 features that change when later prices are taken away"
+    columns = leaks.KNOWN_BY_THEN
+    if unreadable := finding.unreadable(frame, columns) or finding.unreadable(clean, _MADE_OF):
+        return unreadable
+
+    def build(earlier: pd.DataFrame, cut: datetime.date) -> pd.DataFrame:
+        return features.build_features(earlier, ticker=ticker, as_of=cut)
+
+    try:
+        found = leaks.look_ahead(clean, frame, build)
+    except StockAssetsError as error:
+        return finding.Finding(False, str(error), expected, frame.iloc[:0])
+    offending = found.set_index("first").rename_axis("session").head(finding.MAX_OFFENDING)
+    return finding.Finding(found.empty, len(set(found["column"])), expected, offending, threshold=0)
 
 
 def features_vary(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
@@ -149,5 +187,5 @@ def _no_target_session(frame: pd.DataFrame) -> finding.Finding | None:
 
 def _sessions_ahead(index: pd.DatetimeIndex, target_session: pd.DatetimeIndex) -> np.ndarray:
     """How many sessions of the exchange each target is later than its row."""
-    calendar = sessions.sessions_between(sessions.FIRST_SESSION, sessions.LAST_SESSION)
-    return calendar.searchsorted(target_session) - calendar.searchsorted(index)
+    calendar = sessions.calendar()
+    return calendar.searchsorted(target_session.to_numpy()) - calendar.searchsorted(index.to_numpy())

@@ -21,8 +21,8 @@ def sessions_of(finding: validation.Finding) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def table() -> pd.DataFrame:
-    """Features of two years of a random walk up to 2024-03-08, 252 of them dropped."""
+def clean() -> pd.DataFrame:
+    """Two years of a random walk up to 2024-03-08."""
     n = 600
     index = sessions.sessions_between(date(2021, 1, 4), AS_OF)[-n:]
     random = np.random.default_rng(5)
@@ -39,7 +39,12 @@ def table() -> pd.DataFrame:
         "dividends": np.where(np.arange(n) % 63 == 0, 0.5, 0.0),
         "stock_splits": np.zeros(n),
     }
-    clean = cleaning.clean_prices(base.raw_frame(index, columns), ticker="TSLA", as_of=AS_OF)
+    return cleaning.clean_prices(base.raw_frame(index, columns), ticker="TSLA", as_of=AS_OF)
+
+
+@pytest.fixture(scope="module")
+def table(clean) -> pd.DataFrame:
+    """Its features: 252 rows less."""
     return features.build_features(clean, ticker="TSLA", as_of=AS_OF)
 
 
@@ -97,11 +102,16 @@ class TestFeatures:
 
 
 class TestTargets:
-    @pytest.mark.parametrize("name", ["target_return", "target_up", "target_close"])
+    @pytest.mark.parametrize("name", features.TARGETS)
     def test_known_ahead(self, table, name):
         finding = ask(validation.no_target_lies_ahead, but(table, -1, **{name: 1.0}))
         assert (finding.passed, finding.observed, sessions_of(finding)) == (False, 1, ["03-08"])
         assert finding.expected == "0 rows with a target of their own session or of one after 2024-03-08"
+
+    def test_an_open_of_the_next_session_is_not_known_with_the_last_close(self, table):
+        assert table["target_return"].notna().iloc[-2]
+        finding = ask(validation.no_target_lies_ahead, but(table, -2, target_open_return=0.01))
+        assert (finding.passed, finding.observed, sessions_of(finding)) == (False, 1, ["03-07"])
 
     def test_of_its_own_session(self, table):
         finding = ask(validation.no_target_lies_ahead, but(table, 5, target_session=table.index[5]))
@@ -125,22 +135,60 @@ class TestTargets:
         [row] = finding.offending.to_dict("records")
         assert row["followed"] == pytest.approx(table["return_1"].iloc[8])
 
+    @pytest.mark.parametrize("wrong", [0.5, np.nan])
+    def test_from_open_to_open(self, table, wrong):
+        finding = ask(validation.targets_are_what_followed, but(table, 7, target_open_return=wrong))
+        assert (finding.passed, finding.observed) == (False, 1)
+        [row] = finding.offending.to_dict("records")
+        assert row["open_followed"] == pytest.approx(table["target_open_return"].iloc[7])
+
+    @pytest.mark.parametrize("shift", [1, -1])
+    def test_from_open_to_open_shifted_by_a_row(self, table, shift):
+        shifted = table.assign(target_open_return=table["target_open_return"].shift(shift))
+        assert ask(validation.targets_are_what_followed, shifted).observed > 300
+
     def test_across_a_dropped_row_nothing_is_asked(self, table):
         assert ask(validation.targets_are_what_followed, table.drop(table.index[100])).passed
 
+    @pytest.mark.parametrize("horizon", [1, 5, 20])
+    def test_of_a_further_horizon(self, clean, horizon):
+        further = features.build_features(clean, ticker="TSLA", as_of=AS_OF, horizon=horizon)
+        for check in checks.FEATURES:
+            assert ask(getattr(validation, check.name), further).passed, check.name
+        for name in ("target_return", "target_open_return"):
+            finding = ask(validation.targets_are_what_followed, but(further, 50, **{name: 0.3}))
+            assert (finding.passed, finding.observed) == (False, 1)
+
+
+class TestLookAhead:
+    def judge(self, table, clean) -> validation.Finding:
+        return validation.features_do_not_look_ahead(table, clean, ticker="TSLA", as_of=AS_OF)
+
     @pytest.mark.parametrize("horizon", [1, 5])
-    def test_of_a_further_horizon(self, table, horizon):
-        growth = (1 + table["return_1"]).cumprod()
-        after = growth.shift(-horizon) / growth - 1
-        known = after.notna()
-        target_session = [sessions.next_session(session.date(), horizon) for session in table.index]
-        further = table.assign(
-            target_session=pd.DatetimeIndex(target_session).as_unit("ns"),
-            target_return=after,
-            target_up=after.gt(0).astype(float).where(known),
-        )
-        assert ask(validation.targets_are_what_followed, further).passed
-        assert not ask(validation.targets_are_what_followed, but(further, 50, target_return=0.3)).passed
+    def test_ours_do_not(self, clean, horizon):
+        table = features.build_features(clean, ticker="TSLA", as_of=AS_OF, horizon=horizon)
+        finding = self.judge(table, clean)
+        assert (finding.passed, finding.observed, finding.threshold) == (True, 0, 0)
+
+    def test_a_column_that_knows_tomorrow(self, table, clean):
+        finding = self.judge(table.assign(gap=table["gap"].shift(-1)), clean)
+        assert (finding.passed, finding.observed) == (False, 1)
+        assert set(finding.offending["column"]) == {"gap"}
+
+    def test_rows_that_are_not_there(self, table, clean):
+        finding = self.judge(table.drop(table.index[3]), clean)
+        assert not finding.passed
+        assert set(finding.offending["column"]) == {"session"}
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [lambda t, c: (t.iloc[:, 3:], c), lambda t, c: (t, c.drop(columns="volume")), lambda t, c: (t, c.iloc[-100:])],
+        ids=["no features", "no volume", "short"],
+    )
+    def test_tables_that_cannot_be_read_are_a_finding_not_a_crash(self, table, clean, spoil):
+        finding = self.judge(*spoil(table, clean))
+        assert not finding.passed
+        assert isinstance(finding.observed, str)
 
 
 class TestVariety:
