@@ -84,6 +84,10 @@ def check_features(features: pd.DataFrame, *, ticker: str, as_of: datetime.date,
         raise SchemaError(f"{where}: a target is filled in although its session is after {as_of}: look-ahead")
     if (filled.any(axis=1) & ~filled.all(axis=1)).any():
         raise SchemaError(f"{where}: return, direction and close of a target are not known together")
+    # Known with the open of the session after the target's.
+    opened = features["target_open_return"].notna().to_numpy()
+    if (opened & (targets >= pd.Timestamp(as_of))).any():
+        raise SchemaError(f"{where}: target_open_return is filled in although its open is after {as_of}: look-ahead")
     values = features[names].to_numpy(dtype="float64")
     if not (finite := np.isfinite(values)).all():
         row, column = np.argwhere(~finite)[0]

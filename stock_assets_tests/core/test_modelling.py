@@ -1,4 +1,4 @@
-"""Facts about fitting the forests and about the card of a model."""
+"""Facts about what a model may be fitted on, and about its training. Its card has its own tests."""
 
 import dataclasses
 import hashlib
@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 
-from stock_assets.core import model_card, modelling
-from stock_assets.core.errors import InsufficientHistoryError, SchemaError
+from stock_assets.core import modelling
+from stock_assets.core.errors import InsufficientHistoryError, ModelError, SchemaError
 from stock_assets_tests.core import forecast_frames as frames
 
 TSLA = {"ticker": "TSLA", "source": "csv"}
@@ -48,6 +47,15 @@ def test_a_target_that_is_not_known_yet_but_filled_in_is_refused() -> None:
     frame.loc[frame.index[-1], ["target_return", "target_up", "target_close"]] = [0.01, 1.0, 101.0]
     with pytest.raises(SchemaError, match="look-ahead"):
         modelling.check_features(frame, ticker="TSLA", as_of=frames.last_session(frame))
+
+
+def test_an_open_that_is_not_known_yet_but_filled_in_is_refused() -> None:
+    frame = frames.features_frame(80)
+    as_of = frames.last_session(frame)
+    # Its target session is as_of; it ends at the open of the session after.
+    frame.loc[frame.index[-2], "target_open_return"] = 0.01
+    with pytest.raises(SchemaError, match=rf"TSLA {as_of}: target_open_return .* open is after {as_of}: look-ahead"):
+        modelling.check_features(frame, ticker="TSLA", as_of=as_of)
 
 
 def test_features_built_for_another_horizon_are_refused() -> None:
@@ -175,78 +183,30 @@ def test_training_on_falls_only_makes_a_rise_impossible() -> None:
     assert modelling.forecast(fitted, values[:3])[0].tolist() == [0.0, 0.0, 0.0]
 
 
+def test_with_a_window_only_the_latest_rows_teach() -> None:
+    frame = frames.features_frame(160)
+    windowed = train(frame, dataclasses.replace(frames.QUICK, window=100))
+    assert windowed.card["n_train"] == 100
+    assert windowed.card["train_end"] == train(frame).card["train_end"]
+    scrambled = frame.copy()
+    scrambled.loc[scrambled.index[:59], "hint"] = 1e6  # 160 rows, the last without a target: 59 before the window
+    again = train(scrambled, dataclasses.replace(frames.QUICK, window=100))
+    assert again.card == windowed.card
+    assert np.array_equal(forecasts(again, frame), forecasts(windowed, frame))
+
+
+def test_a_fit_that_fails_names_ticker_and_session() -> None:
+    frame = frames.features_frame(100)
+    rising = frame["target_return"].abs()
+    frame["target_return"], frame["target_up"] = rising, rising.where(rising.isna(), 1.0)
+    settings = modelling.ModelSettings(estimator="linear", min_train=60)
+    as_of = frames.last_session(frame)
+    with pytest.raises(ModelError, match=rf"^TSLA {as_of}: the linear classifier, on 99 rows of 3 features, can't be"):
+        train(frame, settings)
+
+
 def test_too_short_a_history_is_refused_with_both_numbers() -> None:
     frame = frames.features_frame(60)
     with pytest.raises(InsufficientHistoryError, match=r"TSLA 2015-03-30: 59 sessions .* min_train = 60"):
         train(frame)
     assert train(frames.features_frame(61)).card["n_train"] == 60
-
-
-# --- The card ---
-
-
-def test_the_card_says_what_the_model_was_fitted_on() -> None:
-    card = train(frames.features_frame(80)).card
-    assert card["ticker"] == "TSLA"
-    assert card["source"] == "csv"
-    assert card["as_of"] == "2015-04-28"
-    assert card["n_train"] == 79
-    assert card["train_start"] == "2015-01-02"
-    assert card["train_end"] == "2015-04-27"
-    assert card["last_target_session"] == "2015-04-28"
-    assert card["features"] == ["hint", "noise_1", "noise_2"]
-    assert card["target"]["horizon_sessions"] == 1
-    assert card["expires_after_sessions"] == 10
-    assert card["hyperparameters"]["parameters"]["n_estimators"] == 8
-    assert set(card["libraries"]) == {"python", "numpy", "pandas", "scipy", "scikit-learn"}
-    assert sum(card["feature_importance"].values()) == pytest.approx(1.0)
-
-
-def test_the_card_is_plain_json() -> None:
-    card = train(frames.features_frame()).card
-    assert json.loads(json.dumps(card, allow_nan=False)) == card
-
-
-def test_the_in_sample_scores_are_those_of_the_training_rows() -> None:
-    frame = frames.features_frame(120)
-    model = train(frame)
-    rows = frame.iloc[:-1]
-    probability_up, expected_return = forecasts(model, rows)
-    up = rows["target_up"] == 1
-    scores = model.card["in_sample"]
-    assert scores["accuracy"] == pytest.approx(((probability_up > 0.5) == up).mean())
-    assert scores["brier"] == pytest.approx(((probability_up - up) ** 2).mean())
-    assert scores["r2"] == pytest.approx(
-        1 - ((rows["target_return"] - expected_return) ** 2).sum() / (len(rows) * rows["target_return"].var(ddof=0))
-    )
-
-
-def test_one_changed_value_or_name_or_session_changes_the_checksum() -> None:
-    frame = frames.features_frame(20)
-    names = ["hint", "noise_1", "target_session"]
-    checksum = model_card.snapshot_checksum(frame, names)
-    changed = frame.copy()
-    changed.loc["2015-01-06", "hint"] += 1e-15
-    assert model_card.snapshot_checksum(changed, names) != checksum
-    assert model_card.snapshot_checksum(frame.rename(columns={"hint": "tip"}), ["tip", *names[1:]]) != checksum
-    assert model_card.snapshot_checksum(frame.iloc[1:], names) != checksum
-
-
-def test_the_checksum_does_not_depend_on_the_layout_in_memory_or_the_unit_of_dates() -> None:
-    frame = frames.features_frame(20)
-    names = ["hint", "noise_1", "target_session"]
-    other = frame[["noise_2", *reversed(names)]].copy()
-    other["target_session"] = other["target_session"].astype("datetime64[s]")
-    other.index = pd.DatetimeIndex(other.index).as_unit("s")
-    assert model_card.snapshot_checksum(other, names) == model_card.snapshot_checksum(frame, names)
-
-
-def test_a_model_can_be_stored_without_pickle_and_with_no_type_of_ours() -> None:
-    frame = frames.features_frame()
-    model = train(frame)
-    for forest in (model.classifier, model.regressor):
-        stored = skops.io.dumps(forest)
-        types = skops.io.get_untrusted_types(data=stored)
-        assert types == ["sklearn.tree._tree.Tree"]
-        values = frame[model.card["features"]].to_numpy()
-        assert np.array_equal(skops.io.loads(stored, trusted=types).predict(values), forest.predict(values))
