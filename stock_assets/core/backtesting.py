@@ -1,6 +1,7 @@
 """The walk-forward: which rows each refit may see, and what it then forecast. Nothing is scored here (evaluation).
 
-This module owns the look-ahead guards of training: the purge and the `embargo` (`trainable`).
+This module owns the look-ahead guards of training: the purge and the `embargo` (`trainable`). They hold for fitting the
+models and for calibrating their probabilities alike.
 """
 
 import datetime
@@ -8,7 +9,7 @@ import datetime
 import numpy as np
 import pandas as pd
 
-from stock_assets.core import modelling
+from stock_assets.core import calibration, modelling
 from stock_assets.core.errors import InsufficientHistoryError
 
 
@@ -30,34 +31,34 @@ def walk_forward(
     """Forecasts as they would have been made, session after session, by models that saw only what was known then.
 
     The first fit is after the first session with `settings.min_train` trainable rows, then every `settings.refit_every`
-    sessions on all rows trainable by then (expanding window, as the sample is small beside the noise). A fit's
-    forecasts are those of its own session and of the sessions up to the next fit. Refits are counted from the start
-    of the history, so a longer history adds forecasts and changes none.
+    sessions: on all rows trainable by then, or with `settings.window` = n on the latest n of them. A fit's forecasts
+    are those of its own session and of the sessions up to the next fit. Refits are counted from the start of the
+    history, so a longer history adds forecasts and changes none.
+
+    At each fit the probabilities of the forecasts to come are calibrated on the earlier ones whose rows are trainable
+    by then, unless `settings.calibration` is "none" (see `calibration.fit`).
 
     Args:
         features: The `features` table up to `as_of`.
-        settings: How to grow the forests and how to walk.
+        settings: Which models, and how to walk.
         ticker: For messages.
         as_of: Session after whose close this is done.
 
     Returns:
         The `backtest` table, one row a session whose target is known; `train_end` is the last session trained on.
-        `mean_return` and `up_share` are mean and share of rises over the same training rows.
+        `mean_return` and `up_share` are mean and share of rises over the same training rows. `open_return` is missing
+        where it is not known yet: on the last row.
 
     Raises:
         SchemaError: See `modelling.check_features`.
         InsufficientHistoryError: No session has both enough rows before it and a known target.
     """
     modelling.check_features(features, ticker=ticker, as_of=as_of, horizon=settings.horizon)
-    names = modelling.feature_names(features)
-    values = features[names].to_numpy(dtype="float64")
     target_return = features["target_return"].to_numpy(dtype="float64")
-    target_up = features["target_up"].to_numpy(dtype="float64")
     known = np.flatnonzero(~np.isnan(target_return))
-
-    n_rows = trainable(features, settings.embargo)
-    n_train = np.searchsorted(known, n_rows)
-    first = int(np.searchsorted(n_train, settings.min_train))
+    # How many of the known rows a fit after each session may use.
+    n_usable = np.searchsorted(known, trainable(features, settings.embargo))
+    first = int(np.searchsorted(n_usable, settings.min_train))
     if not (known >= first).any():
         needed = settings.min_train + settings.embargo + 2 * settings.horizon
         raise InsufficientHistoryError(
@@ -66,34 +67,66 @@ def walk_forward(
             f"{settings.embargo} and forecast {settings.horizon} session(s) ahead"
         )
 
-    blocks = []
+    forecasts = pd.DataFrame()
     for start in range(first, len(features), settings.refit_every):
         ahead = known[(known >= start) & (known < start + settings.refit_every)]
         if not len(ahead):
             continue
-        seen = known[: n_train[start]]
-        fitted = modelling.fit(values[seen], target_return[seen], target_up[seen], settings)
-        probability_up, expected_return = modelling.forecast(fitted, values[ahead])
-        blocks.append(
-            pd.DataFrame(
-                {
-                    "train_end": features.index[seen[-1]],
-                    "probability_up": probability_up,
-                    "expected_return": expected_return,
-                    "mean_return": target_return[seen].mean(),
-                    "up_share": target_up[seen].mean(),
-                },
-                index=features.index[ahead],
-            )
-        )
-    forecasts = pd.concat(blocks)
-    rows = features.loc[forecasts.index]
+        usable = known[: n_usable[start]]
+        block = _forecast_block(features, usable[-settings.window :] if settings.window else usable, ahead, settings)
+        judged = forecasts.loc[forecasts.index.isin(features.index[usable])]
+        block["probability_up"] = _calibrated(block, judged, features, settings)
+        forecasts = pd.concat([forecasts, block]) if len(forecasts) else block
+    return _table(features.loc[forecasts.index], forecasts)
+
+
+def _forecast_block(
+    features: pd.DataFrame, seen: np.ndarray, ahead: np.ndarray, settings: modelling.ModelSettings
+) -> pd.DataFrame:
+    """What a model fitted on the rows at `seen` says about those at `ahead`, beside the naive forecasts."""
+    names = modelling.feature_names(features)
+    training = features.iloc[seen]
+    target_return = training["target_return"].to_numpy(dtype="float64")
+    target_up = training["target_up"].to_numpy(dtype="float64")
+    fitted = modelling.fit(training[names].to_numpy(dtype="float64"), target_return, target_up, settings)
+    probability_up, expected_return = modelling.forecast(fitted, features.iloc[ahead][names].to_numpy(dtype="float64"))
+    return pd.DataFrame(
+        {
+            "train_end": features.index[seen[-1]],
+            "raw_probability_up": probability_up,
+            "expected_return": expected_return,
+            "mean_return": target_return.mean(),
+            "up_share": target_up.mean(),
+        },
+        index=features.index[ahead],
+    )
+
+
+def _calibrated(
+    block: pd.DataFrame, judged: pd.DataFrame, features: pd.DataFrame, settings: modelling.ModelSettings
+) -> np.ndarray:
+    """Calibrated probabilities of the forecasts in `block`, by the outcomes of those in `judged`."""
+    raw, base_rate = block["raw_probability_up"].to_numpy(), block["up_share"].to_numpy()
+    if judged.empty:
+        return raw
+    learnt = calibration.fit(
+        judged["raw_probability_up"].to_numpy(),
+        judged["up_share"].to_numpy(),
+        features.loc[judged.index, "target_up"].to_numpy(dtype="float64"),
+        method=settings.calibration,
+        horizon=settings.horizon,
+    )
+    return calibration.apply(learnt.slope, raw, base_rate)
+
+
+def _table(rows: pd.DataFrame, forecasts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "target_session": rows["target_session"].astype("datetime64[ns]"),
             "train_end": forecasts["train_end"].astype("datetime64[ns]"),
             "close": rows["close"],
             "volatility": rows["volatility"],
+            "raw_probability_up": forecasts["raw_probability_up"],
             "probability_up": forecasts["probability_up"],
             "expected_return": forecasts["expected_return"],
             "mean_return": forecasts["mean_return"],
@@ -101,5 +134,6 @@ def walk_forward(
             "realised_return": rows["target_return"],
             "realised_close": rows["target_close"],
             "realised_up": rows["target_up"] == 1,
+            "open_return": rows["target_open_return"],
         }
     ).rename_axis("session")

@@ -46,19 +46,47 @@ def diebold_mariano(loss: np.ndarray, naive_loss: np.ndarray, *, horizon: int = 
     References:
         Diebold & Mariano (1995), JBES 13; Harvey, Leybourne & Newbold (1997), International Journal of Forecasting 13.
     """
+    if len(naive_loss) != len(loss):
+        raise ValueError(f"expected two series of one length, got lengths {len(loss)} and {len(naive_loss)}")
+    return _mean_above_zero(np.asarray(naive_loss, dtype="float64") - np.asarray(loss, dtype="float64"), horizon)
+
+
+def clark_west(forecast: np.ndarray, naive: np.ndarray, outcome: np.ndarray, *, horizon: int = 1) -> TestResult:
+    """Is there a signal in a forecast that a naive one lacks? One-sided Clark-West test of squared errors.
+
+    With d = (y - naive)^2 - (y - forecast)^2 + (forecast - naive)^2 = 2 (forecast - naive) (y - naive): is the mean of
+    d above zero, judged as in `diebold_mariano`? When the naive forecast is right, a fitted one is expected to lose
+    more, by its own noise, which the last term gives back. Diebold-Mariano then claims skill far less often than its
+    level says, and finds a real but weak signal as seldom. Here the level is met.
+
+    It asks whether there is a signal, not whether the forecast makes the best of it: one that exaggerates a real signal
+    passes, and may still lose more than the naive one. So it must be asked for its losses too (verdict).
+
+    Shapes (n,). The forecasts may be probabilities, the outcome then is 0 or 1 and the loss the Brier score. Undefined
+    cases and errors as in `diebold_mariano`.
+
+    References: Clark & West (2007), Journal of Econometrics 138; with the correction of Harvey, Leybourne & Newbold.
+    """
+    forecast, naive, outcome = (np.asarray(values, dtype="float64") for values in (forecast, naive, outcome))
+    if not len(forecast) == len(naive) == len(outcome):
+        raise ValueError(
+            f"expected three series of one length, got lengths {len(forecast)}, {len(naive)} and {len(outcome)}"
+        )
+    return _mean_above_zero(2 * (forecast - naive) * (outcome - naive), horizon)
+
+
+def _mean_above_zero(difference: np.ndarray, horizon: int) -> TestResult:
+    """The common part of `diebold_mariano` and `clark_west`: is the mean above zero, given the overlap?"""
     from scipy import special
 
-    n = len(loss)
-    if len(naive_loss) != n:
-        raise ValueError(f"expected two series of one length, got lengths {n} and {len(naive_loss)}")
-    difference = np.asarray(naive_loss, dtype="float64") - np.asarray(loss, dtype="float64")
+    n = len(difference)
     if not np.isfinite(difference).all():
         raise ValueError(f"expected finite losses, got {int((~np.isfinite(difference)).sum())} that are not")
     if n <= 2 * horizon:
         raise ValueError(f"expected more than {2 * horizon} losses for a horizon of {horizon}, got {n}")
     mean = float(difference.mean())
     centred = difference - mean
-    covariances = np.array([float(centred[lag:] @ centred[: n - lag]) / n for lag in range(horizon)])
+    covariances = np.array([float((centred[lag:] * centred[: n - lag]).sum()) / n for lag in range(horizon)])
     # Rounding leaves a constant series with a variance of the order of the squared machine epsilon.
     if covariances[0] <= (1e-12 * float(np.abs(difference).max())) ** 2:
         return TestResult(None, 0.0 if mean > 0 else 1.0)
@@ -192,20 +220,16 @@ def _sorted_quantile(ordered: Sequence[float], level: float) -> float | None:
     return float(ordered[k - 1]) if k <= len(ordered) else None
 
 
-def sequential_coverage(
-    scores: Sequence[float], *, level: float, horizon: int = 1, warm_up: int = 100
-) -> tuple[float | None, int]:
-    """Share of scores that stayed within the conformal quantile of the scores known before, and how many were judged.
+def sequential_inside(scores: Sequence[float], *, level: float, horizon: int = 1, warm_up: int = 100) -> np.ndarray:
+    """For each score, in order: 1 when it stayed within the conformal quantile of the scores known before, else 0.
 
-    A score is known `horizon` steps after its forecast. The first judged is the first with `warm_up` known ones. Share
-    None when none is.
+    A score is known `horizon` steps after its forecast. NaN while fewer than `warm_up` are known.
     """
     ordered: list[float] = []
-    inside = judged = 0
+    inside = np.full(len(scores), np.nan)
     for position, score in enumerate(scores):
         if position >= horizon:
             bisect.insort(ordered, float(scores[position - horizon]))
         if len(ordered) >= warm_up and (quantile := _sorted_quantile(ordered, level)) is not None:
-            judged += 1
-            inside += score <= quantile
-    return (inside / judged if judged else None), judged
+            inside[position] = score <= quantile
+    return inside

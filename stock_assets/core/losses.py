@@ -35,13 +35,26 @@ def log_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return loss(backtest["probability_up"].to_numpy()), loss(backtest["up_share"].to_numpy())
 
 
+NAIVE_RETURNS = ("zero", "mean_return")
+
+
+def naive_return(backtest: pd.DataFrame, name: str) -> np.ndarray:
+    """The naive forecast of the return called `name`: zero, or the mean in training."""
+    return np.zeros(len(backtest)) if name == "zero" else backtest[name].to_numpy()
+
+
+def squared_errors(backtest: pd.DataFrame, naive: str) -> tuple[np.ndarray, np.ndarray]:
+    """Squared error of the return; naive: one of `NAIVE_RETURNS`."""
+    realised = backtest["realised_return"].to_numpy()
+    model = (realised - backtest["expected_return"].to_numpy()) ** 2
+    return model, (realised - naive_return(backtest, naive)) ** 2
+
+
 def return_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, str]:
-    """Squared error of the return; naive: zero or the mean in training, whichever did better on these rows, and which.
+    """`squared_errors` beside whichever of `NAIVE_RETURNS` did better on these rows, and which.
 
     Choosing the better one afterwards favours the naive side.
     """
-    realised = backtest["realised_return"].to_numpy()
-    model = (realised - backtest["expected_return"].to_numpy()) ** 2
-    zero = realised**2
-    mean = (realised - backtest["mean_return"].to_numpy()) ** 2
-    return (model, mean, "mean_return") if mean.mean() < zero.mean() else (model, zero, "zero")
+    losses = {name: squared_errors(backtest, name) for name in NAIVE_RETURNS}
+    better = min(losses, key=lambda name: losses[name][1].mean())
+    return *losses[better], better

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stock_assets.core import modelling
+from stock_assets.core import calibration, modelling
 from stock_assets.core.errors import InsufficientHistoryError, SchemaError
 
 LOWEST_SHARE = 0.01
@@ -33,7 +33,8 @@ def predict(
     into does not, so that on the eve of an ex-dividend session the predicted close is high by the dividend. The
     interval is close * (1 + expected_return -+ q * volatility), q the conformal quantile of the evaluation, with the
     lower end kept at 1 % of the close or more. `naive_close` is the last close, `beats_naive` the evaluation's
-    verdict.
+    verdict. `probability_up` is calibrated by the slope that the evaluation learnt, from the share of rises in the
+    model's training rows.
 
     Args:
         features: The `features` table whose last session is `as_of`.
@@ -72,7 +73,9 @@ def predict(
     last = features.iloc[[-1]]
     close = float(last["close"].iloc[0])
     half_width = float(quantile) * float(last["volatility"].iloc[0])
-    probability_up, expected_return = modelling.forecast(model, last[names].to_numpy(dtype="float64"))
+    raw, expected_return = modelling.forecast(model, last[names].to_numpy(dtype="float64"))
+    base_rate = float(model.card["in_sample"]["up_share"])
+    probability_up = calibration.apply(evaluation["calibration"]["slope"], raw, base_rate)
     expected = float(expected_return[0])
     return pd.DataFrame(
         {
@@ -107,9 +110,9 @@ def require_horizon(
     for what, (of, sessions_ahead) in found.items():
         if sessions_ahead != horizon:
             raise SchemaError(
-                f"{ticker} {as_of}: the newest {what}, of {of}, is about {sessions_ahead} session(s) ahead; the settings "
-                f"ask for a horizon of {horizon}: materialise features, model, backtest and evaluation of {ticker}, "
-                f"session {as_of}, or set the horizon to {sessions_ahead}"
+                f"{ticker} {as_of}: the newest {what}, of {of}, is about {sessions_ahead} session(s) ahead; the "
+                f"settings ask for a horizon of {horizon}: materialise features, model, backtest and evaluation of "
+                f"{ticker}, session {as_of}, or set the horizon to {sessions_ahead}"
             )
 
 

@@ -95,13 +95,23 @@ BACKTEST = _table(
         "train_end": pa.Column(SESSION_DTYPE, description="Last session whose outcome the fitted model had seen"),
         "close": _number("Close of the session the forecast was made on: also the naive forecast", _POSITIVE),
         "volatility": _number("Standard deviation of the last 21 daily total returns, per session", _POSITIVE),
-        "probability_up": _number("Forecast probability that the target return is above zero", pa.Check.in_range(0, 1)),
+        "raw_probability_up": _number(
+            "Probability of a rise as the classifier gave it, before calibration", pa.Check.in_range(0, 1)
+        ),
+        "probability_up": _number(
+            "Forecast probability that the target return is above zero, calibrated on earlier forecasts",
+            pa.Check.in_range(0, 1),
+        ),
         "expected_return": _number("Forecast total return from this close to the target close"),
         "mean_return": _number("Prevailing mean of the training targets: a naive forecast"),
         "up_share": _number("Share of rising targets in training: a naive probability", pa.Check.in_range(0, 1)),
         "realised_return": _number("Total return that followed"),
         "realised_close": _number("Close of the target session, in the snapshot's basis", _POSITIVE),
         "realised_up": pa.Column("bool", description="Whether the realised return was above zero"),
+        "open_return": _number(
+            "Total return from the next session's open to the open after the target session; missing when not known",
+            nullable=True,
+        ),
     },
 )
 

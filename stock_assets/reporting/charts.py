@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from stock_assets.core import evaluation, metrics
+from stock_assets.core import direction_scores, metrics, trading
 from stock_assets.reporting import figures, wording
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 LAST_SESSIONS = metrics.SESSIONS_PER_YEAR
 FORECAST_SESSIONS = 42
 LOG_SCALE_FROM = 8.0
-N_BINS = 10
 TOO_SHORT = "Not defined: history too short"
 
 
@@ -230,32 +229,11 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], *, label: str, simulated: 
         return figures.png(figure, simulated=simulated)
 
 
-def calibration_bins(backtest: pd.DataFrame, n_bins: int = N_BINS) -> pd.DataFrame:
-    """Forecast probabilities in bins of equal size, beside how often the price then rose.
-
-    Columns: `forecast` (mean probability of the bin), `share_up`, `low`, `high` (95 % Wilson interval of `share_up`)
-    and `n`; one row a bin, in rising order, no more bins than distinct edges. Wilson (1927), JASA 22: 209-212.
-    """
-    probability = backtest["probability_up"].to_numpy()
-    up = backtest["realised_up"].to_numpy(dtype="float64")
-    edges = np.unique(np.quantile(probability, np.linspace(0, 1, n_bins + 1)))
-    place = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, max(len(edges) - 2, 0))
-    filled, place, n = np.unique(place, return_inverse=True, return_counts=True)
-    forecast = np.bincount(place, weights=probability, minlength=len(filled)) / n
-    share = np.bincount(place, weights=up, minlength=len(filled)) / n
-    z = 1.959963984540054
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    # At a share of 0 or 1 rounding would put the share a hair outside its own interval.
-    low, high = np.minimum(middle - half, share), np.maximum(middle + half, share)
-    return pd.DataFrame({"forecast": forecast, "share_up": share, "low": low, "high": high, "n": n})
-
-
 def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
     """Reliability chart: forecast probability against the share of sessions that rose, with 95 % intervals."""
     with figures.style():
         figure, (axes, counts) = figures.new(figures.HALF, 4.2, (1.3, 3.6), (0.52, 1.1))
-        bins = calibration_bins(backtest)
+        bins = direction_scores.calibration_bins(backtest)
         probability = backtest["probability_up"].to_numpy()
         ends = np.concatenate([probability, bins["low"].to_numpy(), bins["high"].to_numpy()])
         low, high = max(0.0, float(ends.min()) - 0.02), min(1.0, float(ends.max()) + 0.02)
@@ -296,14 +274,14 @@ def growth(backtest: pd.DataFrame, *, horizon: int, cost_bps: float) -> pd.DataF
     indexed by the session at whose close the result is known; it starts with 1 on the session of the first forecast.
     Only every `horizon`-th forecast is traded; `cost_bps` is paid on everything bought or sold.
     """
-    traded = evaluation.traded_forecasts(backtest, horizon)
-    position = evaluation.long_or_cash(traded)
+    traded = trading.traded_forecasts(backtest, horizon)
+    position = trading.positions(traded)
     realised = pd.Series(traded["realised_return"])
     start = pd.DataFrame({"strategy": 1.0, "buy_and_hold": 1.0}, index=traded.index[:1])
     ways = {"strategy": position, "buy_and_hold": position * 0 + 1}
     after = pd.DataFrame(
         {
-            name: (1 + evaluation.strategy_returns(way, realised, cost_bps)).cumprod().to_numpy()
+            name: (1 + trading.strategy_returns(way, realised, cost_bps)).cumprod().to_numpy()
             for name, way in ways.items()
         },
         index=pd.DatetimeIndex(traded["target_session"]),

@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from stock_assets.core import errors
+from stock_assets.core import direction_scores, errors
 from stock_assets.reporting import alt_texts, charts, tables, wording
 
 SIMULATED = "simulated"
@@ -99,7 +99,7 @@ def draw(inputs: ReportInputs) -> list[Picture]:
         Picture(
             "calibration",
             charts.calibration(backtest, **look),
-            alt_texts.calibration(charts.calibration_bins(backtest)),
+            alt_texts.calibration(direction_scores.calibration_bins(backtest)),
         ),
         Picture("equity", charts.equity(growth, **look), alt_texts.equity(growth)),
     ]

@@ -36,17 +36,23 @@ def features_frame(n: int = 160, *, horizon: int = 1, signal: float = 0.0, seed:
     target_close[:known] = close[horizon:]
     hint = rng.standard_normal(n)
     hint[:known] += signal * target_return[:known] / 0.02
+    noise = rng.standard_normal((2, n))
+    volatility = 0.02 + 0.001 * rng.random(n)
+    opening = close * (1 + 0.005 * rng.standard_normal(n))
+    target_open_return = np.full(n, np.nan)
+    target_open_return[: known - 1] = opening[horizon + 1 :] / opening[1:known] - 1
     return pd.DataFrame(
         {
             "hint": hint,
-            "noise_1": rng.standard_normal(n),
-            "noise_2": rng.standard_normal(n),
+            "noise_1": noise[0],
+            "noise_2": noise[1],
             "close": close,
-            "volatility": 0.02 + 0.001 * rng.random(n),
+            "volatility": volatility,
             "target_session": calendar[horizon:].to_numpy(),
             "target_return": target_return,
             "target_up": np.where(np.isnan(target_return), np.nan, (target_return > 0).astype("float64")),
             "target_close": target_close,
+            "target_open_return": target_open_return,
         },
         index=calendar[:n],
     )
@@ -65,8 +71,13 @@ def backtest_frame(
     up_share: np.ndarray | float = 0.52,
     close: np.ndarray | float = 100.0,
     volatility: np.ndarray | float = 0.02,
+    raw_probability_up: np.ndarray | None = None,
+    open_return: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """A `backtest` table from forecasts and outcomes, one session after the other from 2015-01-05."""
+    """A `backtest` table from forecasts and outcomes, one session after the other from 2015-01-05.
+
+    Not calibrated, and opens move as closes do, unless given.
+    """
     n = len(realised_return)
     calendar = index_of(n + 2)
     return pd.DataFrame(
@@ -75,6 +86,7 @@ def backtest_frame(
             "train_end": calendar[0],
             "close": close,
             "volatility": volatility,
+            "raw_probability_up": probability_up if raw_probability_up is None else raw_probability_up,
             "probability_up": probability_up,
             "expected_return": expected_return,
             "mean_return": mean_return,
@@ -82,6 +94,7 @@ def backtest_frame(
             "realised_return": realised_return,
             "realised_close": close * (1 + np.asarray(realised_return)),
             "realised_up": np.asarray(realised_return) > 0,
+            "open_return": realised_return if open_return is None else open_return,
         },
         index=calendar[1:-1],
     )

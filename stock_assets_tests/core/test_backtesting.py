@@ -82,7 +82,7 @@ def test_scrambling_all_that_came_later_changes_no_earlier_forecast(horizon: int
     returns = rng.standard_normal(int(unknown.sum()))
     scrambled.loc[unknown, TARGETS] = np.column_stack([returns, returns > 0, 100 + returns])
 
-    said = ["train_end", "probability_up", "expected_return", "mean_return", "up_share"]
+    said = ["train_end", "raw_probability_up", "probability_up", "expected_return", "mean_return", "up_share"]
     before, after = walk(frame, settings), walk(scrambled, settings)
     pd.testing.assert_frame_equal(before.loc[:now, said], after.loc[:now, said], check_exact=True)
     assert len(before.loc[:now]) >= 10
@@ -93,7 +93,12 @@ def test_a_longer_history_adds_forecasts_and_changes_none() -> None:
     frame = frames.features_frame(200)
     shorter = frame.iloc[:150].copy()
     shorter.loc[shorter.index[-1], TARGETS] = np.nan
-    pd.testing.assert_frame_equal(walk(shorter), walk(frame).loc[: shorter.index[-2]], check_exact=True)
+    shorter.loc[shorter.index[-2:], "target_open_return"] = np.nan
+    before, after = walk(shorter), walk(frame).loc[: shorter.index[-2]]
+    # The last forecast's open is the one thing that becomes known later.
+    assert np.isnan(before["open_return"].iloc[-1])
+    after.loc[after.index[-1], "open_return"] = np.nan
+    pd.testing.assert_frame_equal(before, after, check_exact=True)
 
 
 # --- The table ---
@@ -132,6 +137,7 @@ def test_outcomes_are_carried_over_as_they_are() -> None:
     assert backtest["realised_close"].tolist() == rows["target_close"].tolist()
     assert backtest["realised_up"].tolist() == (rows["target_return"] > 0).tolist()
     assert backtest["close"].tolist() == rows["close"].tolist()
+    assert backtest["open_return"].equals(rows["target_open_return"].rename("open_return"))
 
 
 def test_a_session_before_a_hole_in_the_prices_is_neither_trained_on_nor_judged() -> None:

@@ -188,14 +188,14 @@ def test_coverage_is_judged_only_by_scores_known_before(
     for position, score in enumerate(scores):
         known = scores[: max(position - horizon + 1, 0)]
         quantile = inference.conformal_quantile(known, level)
-        if len(known) >= warm_up and quantile is not None:
-            inside.append(score <= quantile)
-    came = inference.sequential_coverage(scores, level=level, horizon=horizon, warm_up=warm_up)
-    assert came == ((sum(inside) / len(inside) if inside else None), len(inside))
+        inside.append(score <= quantile if len(known) >= warm_up and quantile is not None else np.nan)
+    came = inference.sequential_inside(scores, level=level, horizon=horizon, warm_up=warm_up)
+    np.testing.assert_array_equal(came, np.array(inside, dtype=float))
 
 
 def test_coverage_of_exchangeable_scores_is_nominal() -> None:
     scores = np.random.default_rng(5).exponential(size=3000).tolist()
-    share, n = inference.sequential_coverage(scores, level=0.9)
-    assert n == 2900
-    assert share == pytest.approx(0.9, abs=0.02)
+    inside = inference.sequential_inside(scores, level=0.9)
+    assert np.isnan(inside[:100]).all()
+    # Five standard errors of 2,900 independent ones: 2.8 points.
+    assert np.mean(inside[100:]) == pytest.approx(0.9, abs=0.028)

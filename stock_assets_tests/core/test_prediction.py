@@ -24,6 +24,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         "horizon_sessions": 1,
         "n_forecasts": 500,
         "interval": {"level": 0.9, "scaled_quantile": 1.5},
+        "calibration": {"method": "none", "slope": None, "n": 500},
         "verdict": {"beats_naive": False},
         **changes,
     }

@@ -55,19 +55,23 @@ def backtest_of(clean: pd.DataFrame, *, seed: int = 11) -> pd.DataFrame:
     made_on = clean.iloc[start:-1]
     following = clean.iloc[start + 1 :]
     n = len(made_on)
+    said = np.clip(0.52 + 0.03 * random.standard_normal(n), 0.05, 0.95)
+    opens = clean["adjusted_open"]
     return pd.DataFrame(
         {
             "target_session": following.index.to_numpy(),
             "train_end": clean.index[start - 1],
             "close": made_on["close"].to_numpy(),
             "volatility": 0.018,
-            "probability_up": np.clip(0.52 + 0.03 * random.standard_normal(n), 0.05, 0.95),
+            "raw_probability_up": said,
+            "probability_up": said,
             "expected_return": 0.0005 + 0.001 * random.standard_normal(n),
             "mean_return": 0.0005,
             "up_share": 0.521,
             "realised_return": following["total_return"].to_numpy(),
             "realised_close": following["close"].to_numpy(),
             "realised_up": following["total_return"].to_numpy() > 0,
+            "open_return": (opens.shift(-2) / opens.shift(-1) - 1).iloc[start:-1].to_numpy(),
         },
         index=made_on.index,
     ).rename_axis("session")

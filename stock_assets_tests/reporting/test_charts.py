@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stock_assets.core import metrics
+from stock_assets.core import direction_scores, metrics
 from stock_assets.reporting import alt_texts, charts, html
 from stock_assets_tests.reporting.conftest import walk
 
@@ -49,7 +49,7 @@ def test_growth_does_not_count_overlapping_returns_twice() -> None:
 
 def test_calibration_bins_by_hand() -> None:
     """Two bins of two: 0.40 and 0.44 never rose, 0.60 and 0.64 rose once."""
-    bins = charts.calibration_bins(backtest([0.4, 0.6, 0.44, 0.64], [-0.1, 0.1, -0.1, -0.1]), n_bins=2)
+    bins = direction_scores.calibration_bins(backtest([0.4, 0.6, 0.44, 0.64], [-0.1, 0.1, -0.1, -0.1]), n_bins=2)
     assert bins["forecast"].tolist() == pytest.approx([0.42, 0.62])
     assert bins["share_up"].tolist() == [0.0, 0.5]
     assert bins["n"].tolist() == [2, 2]
@@ -59,7 +59,7 @@ def test_calibration_bins_by_hand() -> None:
 
 
 def test_calibration_of_one_probability_is_one_bin() -> None:
-    bins = charts.calibration_bins(backtest([0.5] * 6, [0.1, -0.1] * 3))
+    bins = direction_scores.calibration_bins(backtest([0.5] * 6, [0.1, -0.1] * 3))
     assert bins[["forecast", "share_up", "n"]].to_numpy().tolist() == [[0.5, 0.5, 6]]
     assert charts.calibration(backtest([0.5] * 6, [0.1, -0.1] * 3), **LOOK)
 
