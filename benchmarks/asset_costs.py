@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measuring
+from stock_assets.storage import ledger
 
 MOST_SECONDS = 60.0
 
@@ -63,13 +64,16 @@ def _show_runs(work: measuring.Workload, runs: list[measuring.Cost]) -> None:
 def _assets(data_dir: Path, work: measuring.Workload) -> list[str]:
     """The assets of the first ticker in the order in which the run stored them."""
     seals = data_dir.glob(f"*/{work.tickers[0]}/{work.session}.sha256")
-    return [seal.parts[-3] for seal in sorted(seals, key=lambda seal: seal.stat().st_mtime_ns)]
+    stored = [seal.parts[-3] for seal in sorted(seals, key=lambda seal: seal.stat().st_mtime_ns)]
+    return [asset for asset in stored if asset != ledger.ASSET]
 
 
 def _show_assets(work: measuring.Workload, assets: list[str], data_dir: Path, output_dir: Path, repeats: int) -> None:
     ticker = work.tickers[0]
     of_the_run = measuring.artefacts(data_dir, ticker)
-    stored = {name: data for name, data in of_the_run.items() if name.partition("/")[0] in assets}
+    # The ledger is no asset: evaluation writes it.
+    written = {*assets, ledger.ASSET} if "evaluation" in assets else set(assets)
+    stored = {name: data for name, data in of_the_run.items() if name.partition("/")[0] in written}
     sizes = {asset: sum(len(data) for name, data in stored.items() if name.startswith(f"{asset}/")) for asset in assets}
     told: dict[str, list[dict[str, Any]]] = {asset: [] for asset in assets}
     for n in range(repeats):

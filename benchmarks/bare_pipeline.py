@@ -23,10 +23,12 @@ from stock_assets.core import (
     backtesting,
     checks,
     cleaning,
+    configuration,
     metrics,
     modelling,
     prediction,
     schemas,
+    trading,
     validation,
 )
 from stock_assets.core import evaluation as evaluating
@@ -35,17 +37,18 @@ from stock_assets.reporting import html
 from stock_assets.sources.base import PriceSource
 from stock_assets.sources.csv_files import CsvSource
 from stock_assets.sources.simulated import SimulatedSource
-from stock_assets.storage import formats, models, snapshots
+from stock_assets.storage import formats, ledger, models, snapshots
 from stock_assets.storage.artefacts import ArtefactStore
 
 
 @dataclass(frozen=True)
 class Work:
-    """One partition, and where its prices come from."""
+    """One partition, where its prices come from, and where its artefacts go."""
 
     ticker: str
     session: datetime.date
     prices: PriceSource
+    store: ArtefactStore
 
     @property
     def about(self) -> dict[str, Any]:
@@ -55,6 +58,9 @@ class Work:
     def about_and_source(self) -> dict[str, Any]:
         return {**self.about, "source": self.prices.name}
 
+
+# As without a `model` in the watchlist.
+CONFIGURED = configuration.combine()
 
 # One function an asset. As in Dagster, its inputs are the assets that its parameters are called.
 
@@ -79,15 +85,26 @@ def features(work: Work, clean_prices: pd.DataFrame) -> pd.DataFrame:
 
 
 def model(work: Work, features: pd.DataFrame) -> modelling.Model:
-    return modelling.train(features, modelling.ModelSettings(), **work.about_and_source)
+    return modelling.train(features, CONFIGURED.model, **work.about_and_source)
 
 
 def backtest(work: Work, features: pd.DataFrame) -> pd.DataFrame:
-    return backtesting.walk_forward(features, modelling.ModelSettings(), **work.about)
+    return backtesting.walk_forward(features, CONFIGURED.model, **work.about)
 
 
 def evaluation(work: Work, backtest: pd.DataFrame) -> dict[str, Any]:
-    return evaluating.evaluate(backtest, **work.about_and_source)
+    sharpe = trading.scores(backtest, CONFIGURED.rules, CONFIGURED.model.horizon, trading.Luck())["sharpe_per_period"]
+    this = ledger.Entry(CONFIGURED.fingerprint(), sharpe, "evaluation", CONFIGURED.overrides())
+    tried = [*ledger.tried(work.store, work.ticker, work.session), this]
+    scores = evaluating.evaluate(
+        backtest,
+        **work.about_and_source,
+        rules=CONFIGURED.rules,
+        calibrated_by=CONFIGURED.model.calibration,
+        trials=[trading.Trial(entry.fingerprint, entry.sharpe) for entry in tried],
+    )
+    ledger.record(work.store, work.ticker, work.session, [this])
+    return scores
 
 
 def predictions(work: Work, features: pd.DataFrame, model: modelling.Model, evaluation: dict[str, Any]) -> pd.DataFrame:
@@ -148,7 +165,7 @@ def encode(work: Work, asset: str, value: Any) -> Mapping[str, bytes]:
     return {".json": formats.encode_json(value)}
 
 
-def check(work: Work, asked: Sequence[checks.Check], *frames: pd.DataFrame | str) -> None:
+def check(work: Work, asked: Sequence[checks.Check], *frames: Any) -> None:
     """Asks what the graph's checks ask, and halts where they do."""
     for question in asked:
         finding = getattr(validation, question.name)(*frames, **work.about)
@@ -156,19 +173,19 @@ def check(work: Work, asked: Sequence[checks.Check], *frames: pd.DataFrame | str
             raise SystemExit(f"{work.ticker} {work.session}: {question.name}: {finding.observed}, {finding.expected}")
 
 
-def run(work: Work, store: ArtefactStore) -> dict[str, float]:
+def run(work: Work) -> dict[str, float]:
     """Make, check and store everything; seconds by step, named as in the graph."""
     values: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     for asset, make in ASSETS.items():
         started = time.perf_counter()
         values[asset] = make(work, **{name: values[name] for name in inputs_of(asset)})
-        store.write(asset, work.ticker, work.session, encode(work, asset, values[asset]))
+        work.store.write(asset, work.ticker, work.session, encode(work, asset, values[asset]))
         made = time.perf_counter()
         seconds[asset] = made - started
         if asset == "raw_prices":
             check(work, checks.RAW, values["raw_prices"])
-            earlier = snapshots.Snapshot(store, work.ticker, work.session).earlier_table("raw_prices")
+            earlier = snapshots.Snapshot(work.store, work.ticker, work.session).earlier_table("raw_prices")
             check(work, checks.RAW_BESIDE_EARLIER, values["raw_prices"], earlier)
             seconds["raw_prices_checks"] = time.perf_counter() - made
         if asset == "clean_prices":
@@ -177,13 +194,21 @@ def run(work: Work, store: ArtefactStore) -> dict[str, float]:
             seconds["clean_prices_checks"] = time.perf_counter() - made
         if asset == "features":
             check(work, checks.FEATURES, values["features"])
+            check(work, checks.FEATURES_BESIDE_CLEAN, values["features"], values["clean_prices"])
             seconds["features_checks"] = time.perf_counter() - made
+        if asset == "backtest":
+            check(work, checks.BACKTEST, values["features"], CONFIGURED.model)
+            seconds["backtest_checks"] = time.perf_counter() - made
+        if asset == "evaluation":
+            check(work, checks.EVALUATION, values["evaluation"])
+            seconds["evaluation_checks"] = time.perf_counter() - made
     return seconds
 
 
-def work_on(ticker: str, session: datetime.date, prices: Path | None) -> Work:
+def work_on(ticker: str, session: datetime.date, prices: Path | None, data_dir: str) -> Work:
     """Work on simulated prices, or on those in the folder `prices`."""
-    return Work(ticker, session, SimulatedSource() if prices is None else CsvSource(prices))
+    source = SimulatedSource() if prices is None else CsvSource(prices)
+    return Work(ticker, session, source, ArtefactStore(data_dir))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -198,7 +223,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     arguments = parser().parse_args()
-    run(work_on(arguments.ticker, arguments.session, arguments.prices), ArtefactStore(arguments.data_dir))
+    run(work_on(arguments.ticker, arguments.session, arguments.prices, arguments.data_dir))
 
 
 if __name__ == "__main__":

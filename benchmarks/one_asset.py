@@ -59,8 +59,8 @@ def main() -> None:
     parser.add_argument("output_dir")
     arguments = parser.parse_args()
     asset = arguments.asset
-    work = bare_pipeline.work_on(arguments.ticker, arguments.session, arguments.prices)
-    store, output = ArtefactStore(arguments.data_dir), ArtefactStore(arguments.output_dir)
+    work = bare_pipeline.work_on(arguments.ticker, arguments.session, arguments.prices, arguments.output_dir)
+    store, output = ArtefactStore(arguments.data_dir), work.store
     phases.import_libraries()
 
     peak = Peak()

@@ -59,10 +59,9 @@ def main() -> None:
 
 def _bare(arguments: Any, watch: Stopwatch) -> dict[str, float]:
     from benchmarks import bare_pipeline
-    from stock_assets.storage.artefacts import ArtefactStore
 
-    work = bare_pipeline.work_on(arguments.ticker, arguments.session, arguments.prices)
-    return watch.seconds | bare_pipeline.run(work, ArtefactStore(arguments.data_dir))
+    work = bare_pipeline.work_on(arguments.ticker, arguments.session, arguments.prices, arguments.data_dir)
+    return watch.seconds | bare_pipeline.run(work)
 
 
 def _dagster(arguments: Any, watch: Stopwatch) -> dict[str, float]:

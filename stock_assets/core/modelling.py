@@ -77,7 +77,8 @@ def check_features(features: pd.DataFrame, *, ticker: str, as_of: datetime.date,
     if last_target != pd.Timestamp(expected_target):
         raise SchemaError(
             f"{where}: the last target session is {last_target:%Y-%m-%d}; expected {expected_target}, "
-            f"{horizon} session(s) ahead"
+            f"{horizon} session(s) ahead: materialise features of {ticker}, session {as_of}, with that horizon, or set "
+            "the horizon that they were made for"
         )
     filled = features[["target_return", "target_up", "target_close"]].notna().to_numpy()
     if (filled.any(axis=1) & (targets > pd.Timestamp(as_of))).any():

@@ -12,6 +12,7 @@ def test_every_list_is_asked_of_a_table():
         *(checks.RAW, checks.RAW_BESIDE_EARLIER),
         *(checks.CLEAN, checks.CLEAN_BESIDE_RAW),
         *(checks.FEATURES, checks.FEATURES_BESIDE_CLEAN),
+        *(checks.BACKTEST, checks.EVALUATION),
     )
     assert [check for _, check in EVERY] == [check for asked in lists for check in asked]
 
@@ -60,4 +61,11 @@ def test_nothing_is_learnt_or_forecast_from_wrong_features():
         "sessions_are_complete",
         "features_vary",
         "last_row_is_plausible",
+    }
+
+
+def test_scores_that_mean_nothing_are_held_up_and_those_too_good_are_shown():
+    assert {check.name: check.blocking for check in (*checks.BACKTEST, *checks.EVALUATION)} == {
+        "shuffled_labels_give_no_skill": True,
+        "skill_is_plausible": False,
     }

@@ -7,10 +7,10 @@ import sys
 import dagster as dg
 import pytest
 
-from stock_assets.core import checks
+from stock_assets.core import checks, configuration
 from stock_assets.core.errors import SettingsError, SourceUnavailableError
 from stock_assets.definitions import build_defs
-from stock_assets.defs import assets, partitions, retries
+from stock_assets.defs import assets, jobs, partitions, retries
 from stock_assets.settings import Settings
 
 # Asset -> (group, what it is made from).
@@ -22,10 +22,12 @@ GRAPH = {
     "model": ("modelling", {"features"}),
     "backtest": ("modelling", {"features"}),
     "evaluation": ("modelling", {"backtest"}),
+    "tuning": ("modelling", {"features"}),
     "predictions": ("serving", {"features", "model", "evaluation"}),
     "report": ("reporting", {"price_metrics", "clean_prices", "backtest", "evaluation", "predictions"}),
 }
-NOT_TRAINED = GRAPH.keys() - {"model", "backtest", "evaluation"}
+WHOLE = GRAPH.keys() - {"tuning"}
+NOT_TRAINED = WHOLE - {"model", "backtest", "evaluation"}
 
 # Imports what the UI and every run import, with each warning an error and without any network.
 LOADING = """
@@ -60,7 +62,7 @@ def specs(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
     return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 
 
-def test_the_nine_assets_and_what_each_is_made_from(defs):
+def test_the_assets_and_what_each_is_made_from(defs):
     edges = {name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs(defs).items()}
     assert edges == {name: upstream for name, (_, upstream) in GRAPH.items()}
 
@@ -106,9 +108,10 @@ def test_the_grid_follows_watchlist_and_first_session(tmp_path):
 @pytest.mark.parametrize(
     ("job", "selected"),
     [
-        ("whole_graph_job", set(GRAPH)),
+        ("whole_graph_job", set(WHOLE)),
         ("daily_job", set(NOT_TRAINED)),
         ("training_job", {"model", "backtest", "evaluation"}),
+        ("tuning_job", {"tuning"}),
     ],
 )
 def test_jobs(defs, job, selected):
@@ -116,6 +119,21 @@ def test_jobs(defs, job, selected):
     assert {key.to_user_string() for key in resolved.asset_layer.selected_asset_keys} == selected
     assert resolved.executor_def is dg.in_process_executor
     assert resolved.description
+
+
+def test_tuning_is_never_done_unasked(defs):
+    assert assets.BY_HAND == ("tuning",)
+    for job in jobs.ALL[:-1]:
+        keys = defs.resolve_job_def(job.name).asset_layer.selected_asset_keys
+        assert dg.AssetKey("tuning") not in keys
+    assert not defs.schedules
+    assert not defs.sensors
+
+
+def test_the_launchpad_offers_every_key_with_its_meaning(defs):
+    schema = defs.resolve_job_def("tuning_job").resource_defs["model_settings"].config_schema.config_type
+    assert {name: field.description for name, field in schema.fields.items()} == configuration.KEYS
+    assert not any(field.is_required for field in schema.fields.values())
 
 
 def test_checks_are_those_of_core(defs):
