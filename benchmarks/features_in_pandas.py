@@ -17,11 +17,11 @@ WARM_UP = 252
 
 
 def calendar(first: datetime.date, last: datetime.date) -> pd.DataFrame:
-    """Columns that the date alone tells, and the following session, for every session from `first` to `last`."""
+    """Columns that the date alone tells, for every session from `first` to a month after `last`."""
     index = sessions.sessions_between(first, last + datetime.timedelta(days=40))
     month = pd.Series(index.month, index=index)
     in_month = index.to_series().groupby([index.year, index.month])
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "weekday": index.dayofweek.astype("float64"),
             "month_sin": np.sin(2 * np.pi * (month - 1) / 12),
@@ -31,7 +31,6 @@ def calendar(first: datetime.date, last: datetime.date) -> pd.DataFrame:
         },
         index=index,
     )
-    return table.loc[: pd.Timestamp(last)]
 
 
 def features_and_targets(clean: pd.DataFrame, calendar: pd.DataFrame) -> pd.DataFrame:

@@ -62,6 +62,12 @@ def test_costs_are_told_for_the_run_and_for_an_asset_asked_for():
     assert "the same as the run's in every repeat" in output
 
 
+def test_features_are_timed_beside_the_same_values_in_pandas():
+    output = run("feature_speed")
+    assert "pandas / ours" in output
+    assert {"build_features", "features_do_not_look_ahead"} <= first_words(output)
+
+
 def test_different_bytes_end_the_benchmark():
     with pytest.raises(SystemExit, match=r"the run \(2 files\) and the script \(1 files\) don't hold the same: a, b"):
         measuring.require_equal_bytes({"a": b"1", "b": b"2"}, {"a": b"3"}, "the run", "the script")

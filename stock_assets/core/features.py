@@ -12,7 +12,7 @@ Windows count rows. The values of the first `WARM_UP` rows are incomplete and dr
 The formulas live in indicators, outcomes in targets; cleaning, modelling and metrics for people (drawdowns, Sharpe
 ratios: see metrics) elsewhere too.
 
-pandera, which takes as long to import as a thousand rows take to compute, is asked only for the words of a refusal.
+pandera, which takes longer to import than a hundred tables take to make, is asked only for the words of a refusal.
 """
 
 import datetime
@@ -442,14 +442,15 @@ def _whole_calendar() -> dict[str, Floats]:
     calendar = sessions.calendar()
     dates = calendar.astype("datetime64[D]").astype(np.int64)
     angle = 2 * np.pi * (calendar.astype("datetime64[M]").astype(np.int64) % 12) / 12
-    return {
+    columns = {
         # 1970-01-01 was a Thursday.
-        "weekday": (dates + 3) % 7 * 1.0,
+        "weekday": (dates + 3) % 7,
         "month_sin": np.sin(angle),
         "month_cos": np.cos(angle),
         "turn_of_month": indicators.turn_of_month(calendar),
         "nights_to_next_session": np.append(np.diff(dates), np.nan),
     }
+    return {name: column.astype(np.float64) for name, column in columns.items()}
 
 
 _FAMILIES: tuple[Callable[[_Bars], Mapping[str, Floats]], ...] = (

@@ -17,8 +17,8 @@ def growth_of_one(total_return: Floats) -> Floats:
     The return of the first row is not known and not used.
     """
     factors = 1.0 + total_return
-    factors[:1] = 1.0
-    return factors.cumprod(dtype=np.float64)
+    factors[..., :1] = 1.0
+    return factors.cumprod(axis=-1, dtype=np.float64)
 
 
 def relative_strength(prices: Floats, window: int) -> Floats:

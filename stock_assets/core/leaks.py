@@ -67,11 +67,10 @@ def look_ahead(
             sessions = earlier.index.symmetric_difference(head.index)
             found.append({"cut": cut, "column": "session", "values": len(sessions), "first": sessions[0]})
             continue
-        for name in KNOWN_BY_THEN:
-            differs = _bits(earlier[name]) != _bits(head[name])
-            if differs.any():
-                first = head.index[differs.argmax()]
-                found.append({"cut": cut, "column": name, "values": int(differs.sum()), "first": first})
+        differs = _bits(earlier) != _bits(head)
+        for column in np.flatnonzero(differs.any(axis=0)):
+            first, values = head.index[differs[:, column].argmax()], int(differs[:, column].sum())
+            found.append({"cut": cut, "column": KNOWN_BY_THEN[column], "values": values, "first": first})
     return pd.DataFrame(found, columns=pd.Index(["cut", "column", "values", "first"]))
 
 
@@ -131,5 +130,5 @@ def _cycle(n: int, seed: int) -> np.ndarray:
     return order
 
 
-def _bits(column: pd.Series) -> np.ndarray:
-    return column.to_numpy(dtype="float64").view("int64")
+def _bits(features: pd.DataFrame) -> np.ndarray:
+    return np.ascontiguousarray(features[list(KNOWN_BY_THEN)].to_numpy(dtype="float64")).view("int64")

@@ -132,7 +132,7 @@ def positions(index: pd.DatetimeIndex) -> NDArray[np.intp]:
         return np.arange(first, first + len(dates))
     found = np.minimum(known.searchsorted(dates), len(known) - 1)
     if (strangers := known[found] != dates).any():
-        raise NotASessionError(_not_a_session(pd.Timestamp(dates[strangers][0]).date()))
+        raise NotASessionError(_not_a_session(dates[strangers][0].astype("datetime64[D]").item()))
     return found
 
 
