@@ -52,7 +52,7 @@ def main() -> None:
         "accuracy and what always saying the more frequent direction gets; Brier and log loss beside the share of rises"
     )
     print(
-        "so far; R2 over the mean so far; p: Diebold-Mariano, Brier and squared error of returns, before Holm; Sharpe"
+        "so far; R2 over the mean so far; p: of the verdict's claims on direction and return, before corrections; Sharpe"
     )
     print("after costs beside buying and holding; coverage of intervals that should hold 90 %")
     found = sum(one["verdict"]["beats_naive"] for one in evaluations)
@@ -83,8 +83,11 @@ def judge(
     clean = clean_prices(folder, ticker, session, first_bars=first_bars)
     about = {"ticker": ticker, "as_of": clean.index[-1].date()}
     built = features.build_features(clean, **about)
-    backtest = backtesting.walk_forward(built, modelling.ModelSettings(), **about)
-    return evaluation.evaluate(backtest, source=CsvSource.name, **about)
+    settings = modelling.ModelSettings()
+    backtest = backtesting.walk_forward(built, settings, **about)
+    return evaluation.evaluate(
+        backtest, source=CsvSource.name, horizon=settings.horizon, calibrated_by=settings.calibration, **about
+    )
 
 
 HEADING = (
@@ -96,7 +99,7 @@ HEADING = (
     "Brier / naive",
     "log loss / naive",
     "R2",
-    "p Brier",
+    "p direction",
     "p return",
     "Sharpe / hold",
     "coverage",

@@ -213,13 +213,20 @@ def judge(case: simulated_markets.Case, plan: Plan) -> dict[str, Any]:
     named = {"case": case.name, **dataclasses.asdict(case)}
     try:
         backtest = _backtest(case, market, plan)
-        evaluated = evaluation.evaluate(backtest, source="simulated", **about)
+        evaluated = evaluation.evaluate(
+            backtest,
+            source="simulated",
+            horizon=plan.settings.horizon,
+            calibrated_by=plan.settings.calibration,
+            **about,
+        )
     except errors.StockAssetsError as error:
         return {**named, "refused": str(error)}
     claims = {claim["name"]: claim for claim in evaluated["verdict"]["test"]["claims"]}
     return {
         **named,
         "n": len(backtest),
+        "test": evaluated["verdict"]["test"]["name"],
         "beats_naive": evaluated["verdict"]["beats_naive"],
         "suspicious": evaluated["suspicious"],
         "claims": {
@@ -324,6 +331,7 @@ def show(done: Sequence[dict[str, Any]], results: Path) -> None:
     judged = pd.DataFrame([_flat(result) for result in done if "refused" not in result])
     if judged.empty:
         return
+    print(f"test      {'; MIXED with: '.join(sorted(set(judged['test'])))}\n")
     noise = judged[judged["kind"] == "noise"]
     rows = [_noise_row(form, rows) for form in simulated_markets.NOISE if len(rows := noise[noise["form"] == form])]
     if len(noise):
@@ -332,9 +340,9 @@ def show(done: Sequence[dict[str, Any]], results: Path) -> None:
         _noise_row(f"({form})", rows) for form in simulated_markets.FAINT if len(rows := judged[judged["form"] == form])
     ]
     if rows:
-        heading = ("no signal", "tickers", "beats naive", "share", "95 % interval", "direction", "return", "DM dir.")
-        measuring.print_table((*heading, "DM ret.", "too good", "best Brier", "best R2"), rows)
-        print("direction, return: single claims before Holm's correction; DM: mean and deviation of the statistics")
+        heading = ("no signal", "tickers", "beats naive", "share", "95 % interval", "direction", "return", "t dir.")
+        measuring.print_table((*heading, "t ret.", "too good", "best Brier", "best R2"), rows)
+        print("direction, return: single claims before Holm's correction; t: mean and deviation of their statistics")
         print("best: share of the naive loss that knowing the law itself would save; in brackets: a true, tiny signal")
     if len(noise):
         share = noise["beats_naive"].mean()

@@ -46,7 +46,7 @@ class Pair:
     refits: int
     seconds: tuple[float, float]
     processor_seconds: tuple[float, float]
-    log_loss: pd.DataFrame  # columns ours, plain, naive by session
+    log_loss: pd.DataFrame  # columns ours, raw (before calibration), plain, naive; by session
 
 
 def main() -> None:
@@ -108,7 +108,8 @@ def measure(ticker: str, table: pd.DataFrame, refits: int) -> Pair:
     if not same:
         measuring.fail(f"{ticker}: the two sides did not forecast the same sessions from the same rows")
     loss, naive = losses.log_losses(ours)
-    log_loss = {"ours": loss, "plain": losses.log_losses(plain)[0], "naive": naive}
+    raw, _ = losses.log_losses(ours.assign(probability_up=ours["raw_probability_up"]))
+    log_loss = {"ours": loss, "raw": raw, "plain": losses.log_losses(plain)[0], "naive": naive}
     return Pair(
         ticker,
         len(table),
@@ -176,13 +177,13 @@ def show(measured: list[Pair]) -> None:
                 str(pair.refits),
                 *(f"{seconds:.1f}" for seconds in (*pair.seconds, *pair.processor_seconds)),
                 f"{pair.seconds[1] / pair.seconds[0]:.1f}",
-                *(f"{loss[side].mean():.4f}" for side in ("ours", "plain", "naive")),
+                *(f"{loss[side].mean():.4f}" for side in ("ours", "raw", "plain", "naive")),
                 f"{low:+.4f} to {high:+.4f}",
             )
         )
     heading = ("ticker", "rows", "refits", "ours s", "plain s", "ours CPU s", "plain CPU s", "times faster")
-    measuring.print_table((*heading, "ours", "plain", "naive", "ours - plain, 95 %"), rows)
-    print("ours, plain, naive: logarithmic loss, less is better; naive is the share of rises so far\n")
+    measuring.print_table((*heading, "ours", "raw", "plain", "naive", "ours - plain, 95 %"), rows)
+    print("ours, raw: logarithmic loss with and without our calibration; naive: that of the share of rises so far\n")
     ratios = [pair.seconds[1] / pair.seconds[0] for pair in measured]
     processor = [pair.processor_seconds[1] / pair.processor_seconds[0] for pair in measured]
     measuring.print_table(
@@ -192,8 +193,10 @@ def show(measured: list[Pair]) -> None:
     once = list({pair.ticker: pair for pair in measured}.values())
     difference = pd.concat([pair.log_loss["ours"] - pair.log_loss["plain"] for pair in once], axis=1).mean(axis=1)
     low, high = paired_interval(once)
+    raw = statistics.fmean((pair.log_loss["raw"] - pair.log_loss["plain"]).mean() for pair in once)
     test = inference.diebold_mariano(difference.to_numpy(), np.zeros(len(difference)))
     print(f"log loss  ours - plain: {difference.mean():+.5f} ({low:+.5f} to {high:+.5f}), all tickers")
+    print(f"          ours before calibration - plain: {raw:+.5f}")
     print(f"          p value of ours being better (Diebold-Mariano): {test.p_value:.2g}")
     fast = statistics.median(ratios) >= LEAST_RATIO
     print(f"target    at least {LEAST_RATIO:g} times faster (median): {measuring.verdict(fast)}")

@@ -31,7 +31,7 @@ def test_both_walks_forecast_the_same_sessions(table):
     pair = walk_forward_speed.measure(CASE.ticker, table, refits=2)
     assert pair.refits == 2
     assert pair.rows == len(table)
-    assert list(pair.log_loss) == ["ours", "plain", "naive"]
+    assert list(pair.log_loss) == ["ours", "raw", "plain", "naive"]
     # 868 rows, the first forecast after 752; the last outcome is not known.
     assert len(pair.log_loss) == 868 - 751 - 1
     assert min(pair.seconds + pair.processor_seconds) > 0
@@ -52,7 +52,9 @@ def test_the_interval_is_paired_and_over_sessions():
 
 
 def test_speed_is_told_by_ticker_and_in_all(capsys):
-    losses = pd.DataFrame({"ours": [0.69, 0.70] * 50, "plain": [0.72, 0.71] * 50, "naive": [0.69] * 100})
+    losses = pd.DataFrame(
+        {"ours": [0.69, 0.70] * 50, "raw": [0.69] * 100, "plain": [0.72, 0.71] * 50, "naive": [0.69] * 100}
+    )
     pairs = [
         walk_forward_speed.Pair("A", 2_500, 20, (2.0, 12.0), (4.0, 20.0), losses),
         walk_forward_speed.Pair("B", 2_500, 20, (2.0, 16.0), (4.0, 24.0), losses),

@@ -158,6 +158,7 @@ def made_up(case: Case, plan: object = None) -> dict:
         "case": case.name,
         **dataclasses.asdict(case),
         "n": 1_748,
+        "test": "a test",
         "beats_naive": case.strength >= 0.02,
         "suspicious": False,
         "claims": {"direction": claim, "return": claim},
