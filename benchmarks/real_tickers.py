@@ -49,12 +49,12 @@ def main() -> None:
     measuring.print_header("Scores beside baselines, out of sample", f"settings  {json.dumps(dict(settings))}")
     measuring.print_table(HEADING, rows)
     print(
-        "accuracy and what always saying the more frequent direction gets; Brier and log loss beside the share of rises"
+        "accuracy beside always saying the more frequent direction; Brier, log loss beside the share of rises so far;"
     )
     print(
-        "so far; R2 over the mean so far; p: of the verdict's claims on direction and return, before corrections; Sharpe"
+        "R2 over the mean so far; p of the verdict's claims on direction and return, before corrections; Sharpe after"
     )
-    print("after costs beside buying and holding; coverage of intervals that should hold 90 %")
+    print("costs beside buying and holding; coverage of intervals that should hold 90 %")
     found = sum(one["verdict"]["beats_naive"] for one in evaluations)
     print(
         f"beats naive: {found} of {len(evaluations)}; too good to be true: {sum(o['suspicious'] for o in evaluations)}"
