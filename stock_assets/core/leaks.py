@@ -23,7 +23,7 @@ Build = Callable[[pd.DataFrame, datetime.date], pd.DataFrame]
 """build(clean, as_of): the features table of a clean table that ends on `as_of`."""
 
 ROWS_BEFORE_THE_LAST = (1, 3)
-SHARES_OF_THE_TABLE = (0.5, 0.25)
+SHARE_OF_THE_TABLE = 0.5
 
 KNOWN_BY_THEN = (*FEATURES, "volatility")
 """Columns whose values no later snapshot may change in any bit. The close is rescaled by splits, outcomes come late."""
@@ -32,11 +32,11 @@ KNOWN_BY_THEN = (*FEATURES, "volatility")
 def cuts(features: pd.DataFrame) -> list[int]:
     """Rows of `features` at which a history is ended to see what changes: the same for the same number of rows.
 
-    Near the end, as nearly every leak reaches only a few rows ahead, and at a half and a quarter of the table, where
-    whatever was made of the whole column shows most. Together they cost less than three builds of the whole.
+    Near the end, as nearly every leak reaches only a few rows ahead, and in the middle, where whatever was made of the
+    whole column shows most: not quite three builds of the whole.
     """
     last = len(features) - 1
-    rows = {last - n for n in ROWS_BEFORE_THE_LAST} | {int(last * share) for share in SHARES_OF_THE_TABLE}
+    rows = {last - n for n in ROWS_BEFORE_THE_LAST} | {int(last * SHARE_OF_THE_TABLE)}
     return sorted(row for row in rows if 0 <= row < last)
 
 
@@ -58,7 +58,7 @@ def look_ahead(
 
     Raises what `build` raises.
     """
-    found = []
+    found, whole = [], _bits(features)
     for row in cuts(features) if rows is None else rows:
         cut = features.index[row]
         earlier = build(earlier_snapshot(clean, cut), cut.date())
@@ -67,7 +67,7 @@ def look_ahead(
             sessions = earlier.index.symmetric_difference(head.index)
             found.append({"cut": cut, "column": "session", "values": len(sessions), "first": sessions[0]})
             continue
-        differs = _bits(earlier) != _bits(head)
+        differs = _bits(earlier) != whole[: row + 1]
         for column in np.flatnonzero(differs.any(axis=0)):
             first, values = head.index[differs[:, column].argmax()], int(differs[:, column].sum())
             found.append({"cut": cut, "column": KNOWN_BY_THEN[column], "values": values, "first": first})
@@ -81,13 +81,11 @@ def earlier_snapshot(clean: pd.DataFrame, session: pd.Timestamp) -> pd.DataFrame
     those in `clean` and volumes twice as many: exactly, so that what is free of scale keeps every bit, while what is
     made of levels, which every later split changes, does not.
     """
-    head = clean.loc[:session].copy()
-    for name in (*adjusting.PRICES, "dividend"):
-        head[name] = head[name] * 0.5
-    head["volume"] = head["volume"] * 2
-    adjusted = adjusting.adjust(head)
-    head[list(adjusted)] = adjusted
-    return head
+    head = clean.loc[:session]
+    halved = {name: head[name] * 0.5 for name in (*adjusting.PRICES, "dividend")}
+    factors = adjusting.dividend_factors(halved["close"], halved["dividend"])
+    adjusted = {f"adjusted_{name}": halved[name] * factors for name in adjusting.PRICES}
+    return head.assign(**halved, **adjusted, volume=head["volume"] * 2)
 
 
 def shuffled(features: pd.DataFrame, *, block: int = 21, seed: int = 0) -> pd.DataFrame:

@@ -115,10 +115,10 @@ class TestLookAhead:
         leaking = with_planted(centred_mean)
         found = leaks.look_ahead(CLEAN, leaking(CLEAN, AS_OF), leaking)
         # Near the end fewer: there the mean of the whole is missing as well.
-        assert found["values"].tolist() == [5, 5, 3, 1]
+        assert found["values"].tolist() == [5, 3, 1]
 
     def test_cuts_are_few_in_order_and_leave_something_out(self):
-        assert leaks.cuts(TABLE) == [211, 423, 844, 846]
+        assert leaks.cuts(TABLE) == [423, 844, 846]
         assert leaks.cuts(TABLE.iloc[:2]) == [0]
         assert leaks.cuts(TABLE.iloc[:1]) == []
 

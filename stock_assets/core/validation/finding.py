@@ -39,11 +39,10 @@ def none_of(frame: pd.DataFrame, rows: ArrayLike, expected: str) -> Finding:
 
 def unreadable(frame: pd.DataFrame, columns: Sequence[str] = ()) -> Finding | None:
     """The finding to give when `frame` can't be asked at all: no sessions for index, or no such numbers."""
-    problems = [f"no column {name}" for name in columns if name not in frame.columns]
+    dtypes = dict(zip(frame.columns, frame.dtypes, strict=True))
+    problems = [f"no column {name}" for name in columns if name not in dtypes]
     problems += [
-        f"column {name} is {frame[name].dtype}"
-        for name in columns
-        if name in frame.columns and frame[name].dtype.kind not in "iuf"
+        f"column {name} is {dtypes[name]}" for name in columns if name in dtypes and dtypes[name].kind not in "iuf"
     ]
     if not isinstance(frame.index, pd.DatetimeIndex) or frame.index.tz is not None or frame.index.hasnans:
         problems.append(f"index of {frame.index.dtype}")
