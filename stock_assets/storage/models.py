@@ -65,8 +65,6 @@ _ALLOWED = frozenset(
         ("ObjectNode", "sklearn._loss.link.IdentityLink"),
         ("ObjectNode", "sklearn._loss.link.LogitLink"),
         ("ObjectNode", "sklearn._loss.link.Interval"),
-        ("LossNode", "sklearn._loss._loss.CyHalfBinomialLoss"),
-        ("LossNode", "sklearn._loss._loss.CyHalfSquaredError"),
         ("ObjectNode", "sklearn.pipeline.Pipeline"),
         ("ObjectNode", "sklearn.preprocessing._data.StandardScaler"),
         ("ObjectNode", "sklearn.linear_model._logistic.LogisticRegression"),
@@ -79,9 +77,10 @@ _TRUSTED = ["sklearn.tree._tree.Tree", f"{_BOOSTING}.predictor.TreePredictor"]
 # Parts of gradient boosting that are no estimators: scikit-learn notes no version in them.
 _WITHOUT_VERSION = ("sklearn._loss.", f"{_BOOSTING}.predictor")
 
-# Draws features while boosting fits and is made anew by the next fit. skops rebuilds it by calling whatever in
-# numpy.random the file names, so it is neither written nor let in.
-_GENERATOR = "RandomGeneratorNode"
+# What boosting needs only while it fits, and makes anew for the next fit, is neither written nor let in: the generator
+# that draws features, which skops rebuilds by calling whatever in numpy.random the file names, and the gradient of the
+# loss, of a compiled module whose name differs between versions.
+_FOR_FITTING = ("RandomGeneratorNode", "LossNode")
 _NOTHING = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": "null", "is_json": True}
 
 # (classifier, regressor), as `_kind` names them.
@@ -162,7 +161,7 @@ def _canonical(dumped: bytes) -> bytes:
         schema = json.loads(archive.read(_SCHEMA))
         members: dict[str, bytes] = {}
         for node in _nodes(schema):
-            if node.get("__loader__") == _GENERATOR:
+            if node.get("__loader__") in _FOR_FITTING:
                 node.clear()
                 node.update(_NOTHING)
             _check_type(node)

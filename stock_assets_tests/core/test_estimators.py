@@ -200,15 +200,19 @@ def test_a_solver_that_never_ends_is_given_up_after_four_attempts() -> None:
     assert "4 (max_iter = 10, C = 100000000000.0, solver = newton-cholesky): " in told
 
 
-def test_an_ill_conditioned_ridge_is_tried_again_with_more_penalty_then_with_another_solver() -> None:
+def test_an_ill_conditioned_ridge_is_tried_again() -> None:
     values, returns, up = rows()
     values[:, 1] = values[:, 0] + 1e-8 * values[:, 1]
     almost_none = ModelSettings(estimator="linear", parameters={"alpha": 1e-14})
-    _, first, second, third = estimators.fit(values, returns, up, almost_none).attempts
+    _, first, *more = estimators.fit(values, returns, up, almost_none).attempts
     assert "ill-conditioned" in first["outcome"].lower()
-    assert second["changed"] == {"alpha": 1e-13}
-    assert third["changed"] == {"alpha": 1e-13, "solver": "svd"}
-    assert third["outcome"] == "fitted"
+    assert more[0]["changed"] == {"alpha": 1e-13}
+    assert more[-1]["outcome"] == "fitted"
+
+
+def test_a_ridge_is_tried_with_ten_times_the_penalty_and_then_another_solver() -> None:
+    changes = estimators.adjustments("linear", "regressor", {"alpha": 5.0, "C": 1.0, "max_iter": 100})
+    assert changes == [{}, {"alpha": 50.0}, {"alpha": 50.0, "solver": "svd"}]
 
 
 @every_estimator

@@ -124,7 +124,6 @@ def test_the_scores_of_the_holdout_are_those_of_a_small_forest_on_the_rows_befor
     realised = after["target_return"].to_numpy()
     assert holdout["changed"] == {"n_estimators": 2}
     assert holdout["accuracy"] == ((probability_up > 0.5) == up).mean()
-    assert holdout["accuracy"] > 0.7, "the hint gives most of it away"
     assert holdout["brier"] == pytest.approx(((probability_up - up) ** 2).mean())
     mean = before["target_return"].mean()
     assert holdout["r2"] == pytest.approx(
