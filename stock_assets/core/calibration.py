@@ -20,15 +20,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 MIN_FORECASTS = 252
-"""Fewest known forecasts that a slope is fitted on: a year. Fewer say next to nothing against the prior."""
+"""Fewest known forecasts that a slope is fitted on: a year. Fewer say next to nothing beside the prior, and the
+correction would be no finding but an assumption."""
 
 PRIOR_SLOPE = 0.5
 """Slope expected before any forecast was judged: half way between "no signal", 0, and "as it says", 1."""
 
-PRIOR_FORECASTS = 2_500
-"""How many forecasts the expected slope counts for. Were a model's signal as weak as the best that is published, ten
-years of daily forecasts would tell its slope to about half a unit; with less weight on the prior the slope follows
-luck, with more it hardly ever leaves it."""
+PRIOR_DEVIATION = 0.5
+"""Standard deviation of that expectation: 0 and 1 are each one away. Forecasts that spread by two points of probability
+need 2,500 outcomes, ten years, to weigh as much; with less weight on the prior the slope follows luck, with more it
+hardly ever leaves it. Bolder forecasts are found out sooner."""
 
 # Log-odds of exactly 0 or 1 are infinite; a classifier that saw one direction only answers so.
 _FLOOR = 1e-6
@@ -56,8 +57,9 @@ class Calibration(NamedTuple):
 def fit(raw: np.ndarray, base_rate: np.ndarray, up: np.ndarray, *, method: str, horizon: int = 1) -> Calibration:
     """The correction that earlier forecasts call for.
 
-    The slope maximises the likelihood of the outcomes, less a penalty that pulls it to `PRIOR_SLOPE` with the weight of
-    `PRIOR_FORECASTS` forecasts. Outcomes of forecasts `horizon` sessions ahead overlap: each counts for 1 / `horizon`.
+    The slope is the most probable one, if a normal distribution with mean `PRIOR_SLOPE` and standard deviation
+    `PRIOR_DEVIATION` was expected. Outcomes of forecasts `horizon` sessions ahead overlap: each counts for
+    1 / `horizon`.
 
     The slope is never negative. Below zero it would say that the model is right when turned round. Half of all
     worthless models look so by luck, and none is built to be: then the base rate, a slope of zero, is all there is.
@@ -70,25 +72,21 @@ def fit(raw: np.ndarray, base_rate: np.ndarray, up: np.ndarray, *, method: str, 
         horizon: Sessions from forecast to outcome.
 
     Returns:
-        Slope None when `method` is "none", or when fewer than `MIN_FORECASTS` forecasts (times the horizon) are known.
+        Slope None when `method` is "none", or when fewer than `MIN_FORECASTS` outcomes are known.
     """
     n = len(raw)
-    if method == "none" or n < MIN_FORECASTS * horizon:
+    if method == "none" or n < MIN_FORECASTS:
         return Calibration(method, None, n)
     base = _log_odds(base_rate)
     distance = _log_odds(raw) - base
     outcome = np.asarray(up, dtype="float64")
-    # What one forecast tells about the slope on average: the curvature of the likelihood at the base rate.
-    prior = PRIOR_FORECASTS * float((distance**2 * base_rate * (1 - base_rate)).mean())
-    if prior == 0:
-        return Calibration(method, 0.0, n)
 
     def gradient(slope: float) -> float:
         surprise = outcome - _probability(base + slope * distance)
-        return float((distance * surprise).sum()) / horizon - prior * (slope - PRIOR_SLOPE)
+        return float((distance * surprise).sum()) / horizon - (slope - PRIOR_SLOPE) / PRIOR_DEVIATION**2
 
     # The gradient falls as the slope grows. No surprise is above 1, so it is negative at `high`.
-    low, high = 0.0, PRIOR_SLOPE + float(np.abs(distance).sum()) / horizon / prior
+    low, high = 0.0, PRIOR_SLOPE + PRIOR_DEVIATION**2 * float(np.abs(distance).sum()) / horizon
     if gradient(low) <= 0:
         return Calibration(method, 0.0, n)
     for _ in range(_HALVINGS):

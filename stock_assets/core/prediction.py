@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stock_assets.core import calibration, modelling
+from stock_assets.core import calibration, intervals, modelling
 from stock_assets.core.errors import InsufficientHistoryError, SchemaError
 
 LOWEST_SHARE = 0.01
@@ -31,10 +31,10 @@ def predict(
 
     predicted_close = close * (1 + expected_return); the expected return includes a dividend, the price it is turned
     into does not, so that on the eve of an ex-dividend session the predicted close is high by the dividend. The
-    interval is close * (1 + expected_return -+ q * volatility), q the conformal quantile of the evaluation, with the
-    lower end kept at 1 % of the close or more. `naive_close` is the last close, `beats_naive` the evaluation's
-    verdict. `probability_up` is calibrated by the slope that the evaluation learnt, from the share of rises in the
-    model's training rows.
+    interval is close * (1 + expected_return -+ q * width), q the conformal quantile of the evaluation and the width by
+    the volatility of the last sessions (`intervals.width`), with the lower end kept at 1 % of the close or more.
+    `naive_close` is the last close, `beats_naive` the evaluation's verdict. `probability_up` is calibrated by the slope
+    that the evaluation learnt, from the share of rises in the model's training rows.
 
     Args:
         features: The `features` table whose last session is `as_of`.
@@ -72,7 +72,8 @@ def predict(
 
     last = features.iloc[[-1]]
     close = float(last["close"].iloc[0])
-    half_width = float(quantile) * float(last["volatility"].iloc[0])
+    width = intervals.width(float(last["volatility"].iloc[0]), evaluation["interval"]["usual_volatility"])
+    half_width = float(quantile) * float(width)
     raw, expected_return = modelling.forecast(model, last[names].to_numpy(dtype="float64"))
     base_rate = float(model.card["in_sample"]["up_share"])
     probability_up = calibration.apply(evaluation["calibration"]["slope"], raw, base_rate)

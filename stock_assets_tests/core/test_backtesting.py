@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stock_assets.core import backtesting, evaluation, modelling, schemas
+from stock_assets.core import backtesting, calibration, evaluation, modelling, schemas
 from stock_assets.core.errors import InsufficientHistoryError, SchemaError
 from stock_assets_tests.core import forecast_frames as frames
 
@@ -68,11 +68,21 @@ def test_training_ends_before_the_session_and_its_last_outcome_is_known_by_then(
     assert (outcome_known.to_numpy() <= backtest.index.to_numpy()).all()
 
 
+@pytest.fixture
+def soon_calibrated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probabilities are calibrated from the second fit on: the made-up histories are shorter than a year."""
+    monkeypatch.setattr(calibration, "MIN_FORECASTS", 10)
+
+
+@pytest.mark.usefixtures("soon_calibrated")
+@pytest.mark.parametrize("window", [None, 70])
 @pytest.mark.parametrize("horizon", [1, 5])
 @pytest.mark.parametrize("position", [80, 101, 150])
-def test_scrambling_all_that_came_later_changes_no_earlier_forecast(horizon: int, position: int) -> None:
+def test_scrambling_all_that_came_later_changes_no_earlier_forecast(
+    horizon: int, position: int, window: int | None
+) -> None:
     frame = frames.features_frame(200, horizon=horizon)
-    settings = dataclasses.replace(frames.QUICK, horizon=horizon)
+    settings = dataclasses.replace(frames.QUICK, horizon=horizon, window=window)
     now = frame.index[position]
     rng = np.random.default_rng(7)
     scrambled = frame.copy()
@@ -89,16 +99,85 @@ def test_scrambling_all_that_came_later_changes_no_earlier_forecast(horizon: int
     assert not before.loc[now:, "probability_up"].iloc[1:].equals(after.loc[now:, "probability_up"].iloc[1:])
 
 
-def test_a_longer_history_adds_forecasts_and_changes_none() -> None:
+@pytest.mark.usefixtures("soon_calibrated")
+@pytest.mark.parametrize("window", [None, 70])
+def test_a_longer_history_adds_forecasts_and_changes_none(window: int | None) -> None:
+    settings = dataclasses.replace(frames.QUICK, window=window)
     frame = frames.features_frame(200)
     shorter = frame.iloc[:150].copy()
     shorter.loc[shorter.index[-1], TARGETS] = np.nan
     shorter.loc[shorter.index[-2:], "target_open_return"] = np.nan
-    before, after = walk(shorter), walk(frame).loc[: shorter.index[-2]]
+    before, after = walk(shorter, settings), walk(frame, settings).loc[: shorter.index[-2]]
     # The last forecast's open is the one thing that becomes known later.
     assert np.isnan(before["open_return"].iloc[-1])
     after.loc[after.index[-1], "open_return"] = np.nan
     pd.testing.assert_frame_equal(before, after, check_exact=True)
+
+
+# --- Calibration ---
+
+
+@pytest.mark.usefixtures("soon_calibrated")
+@pytest.mark.parametrize(("horizon", "embargo"), [(1, 0), (1, 1), (5, 3)])
+def test_probabilities_are_calibrated_on_outcomes_known_at_the_refit(
+    horizon: int, embargo: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = frames.features_frame(200, horizon=horizon)
+    judged: list[int] = []
+    fit = calibration.fit
+
+    def spy(raw: np.ndarray, *arguments: Any, **keywords: Any) -> calibration.Calibration:
+        judged.append(len(raw))
+        assert keywords == {"method": "platt", "horizon": horizon}
+        return fit(raw, *arguments, **keywords)
+
+    monkeypatch.setattr(calibration, "fit", spy)
+    walk(frame, dataclasses.replace(frames.QUICK, horizon=horizon, embargo=embargo))
+    # Of the 25 forecasts since the fit before, the last `horizon` - 1 are not known yet; `embargo` more are left out.
+    expected = [25 * fits - (horizon - 1) - embargo for fits in range(1, len(judged) + 1)]
+    assert judged == expected
+    assert len(judged) >= 4
+
+
+@pytest.mark.usefixtures("soon_calibrated")
+def test_each_forecast_carries_what_the_classifier_gave_and_what_it_became() -> None:
+    frame = frames.features_frame(160)
+    backtest = walk(frame)
+    first, later = backtest.iloc[:25], backtest.iloc[25:]
+    assert first["probability_up"].equals(first["raw_probability_up"].rename("probability_up"))
+    assert (later["probability_up"] != later["raw_probability_up"]).any()
+    known = first.iloc[:-1]
+    learnt = calibration.fit(
+        known["raw_probability_up"].to_numpy(),
+        known["up_share"].to_numpy(),
+        known["realised_up"].to_numpy(),
+        method="platt",
+    )
+    second = backtest.iloc[25:50]
+    expected = calibration.apply(learnt.slope, second["raw_probability_up"].to_numpy(), second["up_share"].to_numpy())
+    assert second["probability_up"].tolist() == expected.tolist()
+
+
+@pytest.mark.usefixtures("soon_calibrated")
+def test_calibration_can_be_left_out() -> None:
+    backtest = walk(frames.features_frame(160), dataclasses.replace(frames.QUICK, calibration="none"))
+    assert backtest["probability_up"].equals(backtest["raw_probability_up"].rename("probability_up"))
+
+
+# --- The rolling window ---
+
+
+def test_a_rolling_window_sees_the_latest_rows_only() -> None:
+    frame = frames.features_frame(160)
+    settings = dataclasses.replace(frames.QUICK, window=60)
+    backtest, expanding = walk(frame, settings), walk(frame)
+    # The first fit has no more than 60 rows anyway.
+    pd.testing.assert_frame_equal(backtest.iloc[:25], expanding.iloc[:25], check_exact=True)
+    assert backtest["train_end"].equals(expanding["train_end"])
+    rows = frame["target_return"]
+    assert backtest["mean_return"].iloc[50] == pytest.approx(rows.iloc[50:110].mean())
+    assert backtest["up_share"].iloc[50] == pytest.approx((rows.iloc[50:110] > 0).mean())
+    assert not backtest["raw_probability_up"].iloc[25:].equals(expanding["raw_probability_up"].iloc[25:])
 
 
 # --- The table ---

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from stock_assets.core import inference
 
@@ -71,6 +72,63 @@ def test_equally_good_forecasts_are_told_apart_one_time_in_twenty(horizon: int) 
     assert 0.03 <= np.mean(rejected) <= 0.07
 
 
+def test_over_one_session_it_is_the_t_test_of_the_differences() -> None:
+    loss, naive = np.random.default_rng(7).random((2, 80))
+    came = inference.diebold_mariano(loss, naive)
+    expected = stats.ttest_1samp(naive - loss, 0.0, alternative="greater")
+    assert came.statistic == pytest.approx(expected.statistic)
+    assert came.p_value == pytest.approx(expected.pvalue)
+
+
+def test_power_is_that_of_the_noncentral_distribution() -> None:
+    # Differences of mean 0.1 and deviation 1: at 400 of them, Student's t moved by 2 = 0.1 * sqrt(400).
+    rng = np.random.default_rng(8)
+    differences = 0.1 + rng.standard_normal((1000, 400))
+    found = np.mean([inference.diebold_mariano(np.zeros(400), d).p_value <= 0.05 for d in differences])
+    expected = stats.nct.sf(stats.t.ppf(0.95, 399), 399, 2.0)
+    assert found == pytest.approx(expected, abs=3 * math.sqrt(expected * (1 - expected) / 1000))
+
+
+# --- Clark-West ---
+
+
+def test_clark_west_adds_the_noise_of_the_forecast_back() -> None:
+    rng = np.random.default_rng(9)
+    outcome, forecast, naive = rng.standard_normal((3, 60))
+    adjusted = (outcome - forecast) ** 2 - (forecast - naive) ** 2
+    came = inference.clark_west(forecast, naive, outcome, horizon=2)
+    expected = inference.diebold_mariano(adjusted, (outcome - naive) ** 2, horizon=2)
+    assert came.statistic == pytest.approx(expected.statistic)
+    assert came.p_value == pytest.approx(expected.p_value)
+
+
+def test_clark_west_by_hand() -> None:
+    # 2 * (0.1, -0.1, 0.1, 0.2) * (0.5, 0.5, 0.5, -0.5) = 0.1, -0.1, 0.1, -0.2.
+    came = inference.clark_west(np.array([0.6, 0.4, 0.6, 0.7]), np.full(4, 0.5), np.array([1.0, 1.0, 1.0, 0.0]))
+    expected = stats.ttest_1samp([0.1, -0.1, 0.1, -0.2], 0.0)
+    assert came.statistic == pytest.approx(expected.statistic)
+
+
+def test_fitted_noise_keeps_the_level_where_lower_losses_hardly_ever_claim() -> None:
+    # Slopes on five worthless inputs, fitted on 100 outcomes, beside the zero that is right.
+    rng = np.random.default_rng(10)
+    n = 1000
+    came = {"clark_west": 0, "diebold_mariano": 0}
+    for _ in range(n):
+        inputs, outcome = rng.standard_normal((300, 5)), rng.standard_normal(300)
+        slopes = np.linalg.lstsq(inputs[:100], outcome[:100])[0]
+        said, happened = inputs[100:] @ slopes, outcome[100:]
+        came["clark_west"] += inference.clark_west(said, np.zeros(200), happened).p_value <= 0.05
+        came["diebold_mariano"] += inference.diebold_mariano((happened - said) ** 2, happened**2).p_value <= 0.05
+    assert stats.binom.ppf(0.005, n, 0.05) <= came["clark_west"] <= stats.binom.ppf(0.995, n, 0.05)
+    assert came["diebold_mariano"] <= 0.02 * n
+
+
+def test_series_of_different_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="lengths 5, 5 and 4"):
+        inference.clark_west(np.zeros(5), np.ones(5), np.zeros(4))
+
+
 # --- Holm ---
 
 
@@ -104,6 +162,23 @@ def test_the_interval_of_independent_hits_has_the_width_of_the_binomial() -> Non
     assert low < hits.mean() < high
     # 1.96 * sqrt(0.25 / 2520) = 2.0 points
     assert (high - low) / 2 == pytest.approx(0.0195, rel=0.12)
+
+
+def test_the_interval_of_related_hits_covers_the_truth() -> None:
+    # A session was right when the mean of five random numbers was above zero: neighbours are alike, the truth is 1/2.
+    noise = np.random.default_rng(11).standard_normal((300, 1004))
+    hits = np.lib.stride_tricks.sliding_window_view(noise, 5, axis=1).sum(axis=2) > 0
+
+    def coverage(block: int) -> float:
+        intervals = [
+            inference.bootstrap_mean_interval(row.astype(float), level=0.95, seed=1, block=block, resamples=400)
+            for row in hits
+        ]
+        return float(np.mean([low <= 0.5 <= high for low, high in intervals]))
+
+    # Blocks as long as the relation or longer give nearly what is promised, single sessions far too little.
+    assert 0.90 <= coverage(20) <= 0.97
+    assert coverage(1) < 0.8
 
 
 # --- Sharpe ratios after selection ---

@@ -178,6 +178,39 @@ class TestTails:
         assert math.isnan(metrics.excess_kurtosis(returns))
 
 
+class TestPublished:
+    """Numbers that others published or computed."""
+
+    # The series on which the library empyrical tests itself, in per cent; its expected values are in its test_stats.py.
+    EMPYRICAL = np.array([1, 10, -4, 2, 3, 2, 1, -10]) / 100
+
+    @pytest.mark.parametrize(
+        ("measure", "expected"),
+        [
+            (metrics.sharpe_ratio, 1.7238613961706866),
+            (metrics.sortino_ratio, 2.605531251673693),
+            (metrics.annual_volatility, 0.9136465399704637),
+            (metrics.max_drawdown, -0.1),
+        ],
+    )
+    def test_measures_agree_with_empyrical(self, measure, expected):
+        assert measure(self.EMPYRICAL) == pytest.approx(expected, rel=1e-12)
+
+    def test_sortino_ratio_of_eight_years(self):
+        # Rollinger & Hoffman (2013), Sortino: a "sharper" ratio: a mean of 10 %, a downside deviation of 2.26 %.
+        returns = np.array([17, 15, 23, -5, 12, 9, 13, -4]) / 100
+        assert metrics.sortino_ratio(returns, 1) == pytest.approx(4.417, abs=5e-4)
+
+    def test_value_at_risk_of_500_scenarios_is_the_fifth_worst(self):
+        # Hull, Risk Management and Financial Institutions, table 14.4: losses on 10 million dollars.
+        losses = [477_841, 345_435, 282_204, 277_041, 253_385, 217_974, 202_256, 201_389, 191_269, 191_050]
+        returns = np.concatenate([-np.array(losses) / 10e6, np.linspace(-0.019, 0.05, 490)])
+        assert metrics.value_at_risk(returns, 0.99) * 10e6 == pytest.approx(-253_385)
+        # The mean of the five worst; Hull leaves out the fifth and gets 345,630.
+        assert metrics.conditional_value_at_risk(returns, 0.99) * 10e6 == pytest.approx(-sum(losses[:5]) / 5)
+        assert sum(losses[:4]) / 4 == pytest.approx(345_630, abs=0.5)
+
+
 class TestPriceMetrics:
     def test_six_sessions_by_hand(self):
         # 2024-03-01, 04, 05, 06, 07, 08

@@ -1,6 +1,7 @@
 """Facts about the row people read."""
 
 import datetime
+import math
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         "as_of": AS_OF.isoformat(),
         "horizon_sessions": 1,
         "n_forecasts": 500,
-        "interval": {"level": 0.9, "scaled_quantile": 1.5},
+        "interval": {"level": 0.9, "scaled_quantile": 1.5, "usual_volatility": 0.02},
         "calibration": {"method": "none", "slope": None, "n": 500},
         "verdict": {"beats_naive": False},
         **changes,
@@ -55,7 +56,7 @@ def test_the_row_comes_from_the_last_session_alone() -> None:
     last = FEATURES.iloc[[-1]]
     probability_up, expected_return = modelling.forecast(MODEL, last[["hint", "noise_1", "noise_2"]].to_numpy())
     close = last["close"].iloc[0]
-    half = 1.5 * last["volatility"].iloc[0]
+    half = 1.5 * (last["volatility"].iloc[0] * 0.02) ** 0.5
     assert row["probability_up"] == probability_up[0]
     assert row["expected_return"] == expected_return[0]
     assert row["predicted_close"] == pytest.approx(close * (1 + expected_return[0]))
@@ -63,6 +64,16 @@ def test_the_row_comes_from_the_last_session_alone() -> None:
     assert row["interval_high"] == pytest.approx(close * (1 + expected_return[0] + half))
     assert row["naive_close"] == close
     assert row["interval_level"] == 0.9
+
+
+def test_the_probability_is_calibrated_by_the_slope_of_the_evaluation() -> None:
+    raw = float(predict()["probability_up"].iloc[0])
+    base_rate = MODEL.card["in_sample"]["up_share"]
+    calibrated = {"method": "platt", "slope": 0.0, "n": 500}
+    assert predict(facts=evaluation(calibration=calibrated))["probability_up"].tolist() == pytest.approx([base_rate])
+    row = predict(facts=evaluation(calibration=calibrated | {"slope": 0.5})).iloc[0]
+    odds = math.sqrt(raw / (1 - raw) * base_rate / (1 - base_rate))
+    assert row["probability_up"] == pytest.approx(odds / (1 + odds))
 
 
 def test_the_row_says_what_it_is_about() -> None:
@@ -79,7 +90,7 @@ def test_the_verdict_of_the_evaluation_is_passed_on() -> None:
 
 
 def test_the_interval_never_reaches_zero() -> None:
-    row = predict(facts=evaluation(interval={"level": 0.9, "scaled_quantile": 80.0})).iloc[0]
+    row = predict(facts=evaluation(interval={"level": 0.9, "scaled_quantile": 80.0, "usual_volatility": 0.02})).iloc[0]
     assert row["interval_low"] == pytest.approx(0.01 * row["naive_close"])
     assert row["interval_high"] > 2 * row["naive_close"]
 
