@@ -93,7 +93,7 @@ def backtest(work: Work, features: pd.DataFrame) -> pd.DataFrame:
 
 
 def evaluation(work: Work, backtest: pd.DataFrame) -> dict[str, Any]:
-    sharpe = trading.scores(backtest, CONFIGURED.rules, CONFIGURED.model.horizon, trading.Luck())["sharpe_per_period"]
+    sharpe = trading.scores(backtest, CONFIGURED.rules, CONFIGURED.model.horizon, trading.Luck())["sharpe"]
     this = ledger.Entry(CONFIGURED.fingerprint(), sharpe, "evaluation", CONFIGURED.overrides())
     tried = [*ledger.tried(work.store, work.ticker, work.session), this]
     scores = evaluating.evaluate(
@@ -101,7 +101,7 @@ def evaluation(work: Work, backtest: pd.DataFrame) -> dict[str, Any]:
         **work.about_and_source,
         rules=CONFIGURED.rules,
         calibrated_by=CONFIGURED.model.calibration,
-        trials=[trading.Trial(entry.fingerprint, entry.sharpe) for entry in tried],
+        trials=ledger.as_trials(tried, horizon=CONFIGURED.model.horizon),
     )
     ledger.record(work.store, work.ticker, work.session, [this])
     return scores

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from stock_assets.core import backtesting, configuration, evaluation, inference, losses, metrics, trading
+from stock_assets.core import backtesting, configuration, evaluation, inference, losses, trading
 from stock_assets.core.configuration import Configuration, Overrides
 from stock_assets.core.errors import InsufficientHistoryError, SettingsError
 from stock_assets.core.model_settings import ESTIMATORS
@@ -58,7 +58,7 @@ WINDOWS = (None, 1_000, 1_500)
 
 
 class Trial(NamedTuple):
-    """A configuration and the Sharpe ratio per period that it showed in the earlier part; None where not defined."""
+    """A configuration and the annualised Sharpe ratio that it showed in the earlier part; None where not defined."""
 
     configured: Configuration
     sharpe: float | None
@@ -197,9 +197,7 @@ def search(
         "watchlist_entry": watchlist_entry(ticker, chosen),
     }
     document["conclusion"] = _conclusion(document)
-    return Result(
-        document, [Trial(each, row["sharpe_per_period"]) for each, row in zip(configured, scored, strict=True)]
-    )
+    return Result(document, [Trial(each, row["sharpe"]) for each, row in zip(configured, scored, strict=True)])
 
 
 def watchlist_entry(ticker: str, configured: Configuration) -> str:
@@ -276,7 +274,7 @@ def _scores(backtest: pd.DataFrame, naive: np.ndarray, configured: Configuration
         "log_loss": float(loss.mean()),
         "gain": float(gain.mean()),
         "standard_error": standard_error(gain, horizon=configured.model.horizon),
-        "sharpe_per_period": _sharpe(backtest, configured),
+        "sharpe": _sharpe(backtest, configured),
     }
 
 
@@ -297,7 +295,7 @@ def standard_error(values: np.ndarray, *, horizon: int = 1) -> float:
 
 def _sharpe(backtest: pd.DataFrame, configured: Configuration) -> float | None:
     traded = trading.scores(backtest, configured.rules, configured.model.horizon, trading.Luck())
-    return traded["sharpe_per_period"]
+    return traded["sharpe"]
 
 
 def _later(

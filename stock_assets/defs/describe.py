@@ -78,12 +78,12 @@ def candidates(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
             _text(row["log_loss"]),
             _text(row["gain"]),
             _text(row["standard_error"]),
-            _text(row["sharpe_per_period"]),
+            _text(row["sharpe"]),
             "chosen" if row["chosen"] else "in force" if row["in_force"] else "",
         ]
         for row, differing in zip(rows, settings, strict=True)
     ]
-    headings = ["estimator", "settings", "log loss", "gain over naive", "standard error", "Sharpe a period", "is"]
+    headings = ["estimator", "settings", "log loss", "gain over naive", "standard error", "Sharpe ratio", "is"]
     return _text_table(headings, lines)
 
 

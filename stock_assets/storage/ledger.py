@@ -19,16 +19,20 @@ What a Sharpe ratio is corrected by does not live here (see core.inference).
 
 import contextlib
 import errno
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stock_assets.core.errors import ArtefactError, DamagedArtefactError
 from stock_assets.storage import formats
 from stock_assets.storage.artefacts import ArtefactStore
+
+if TYPE_CHECKING:
+    from stock_assets.core import trading
 
 ASSET = "trials"
 
@@ -40,7 +44,8 @@ _ATTEMPTS = 5
 class Entry:
     """One configuration that was tried.
 
-    `sharpe`: per period, not annualised; None where it is not defined. `asset`: at whose making it was tried.
+    `sharpe`: annualised, as trials of different horizons stand side by side; None where it is not defined. `asset`: at
+    whose making it was tried.
     `overrides`: what it is, as differences from the defaults (see core.configuration).
     """
 
@@ -60,6 +65,17 @@ def tried(store: ArtefactStore, ticker: str, session: date) -> list[Entry]:
         if page <= session:
             found |= {entry.fingerprint: entry for entry in _page(store, ticker, page)}
     return [found[fingerprint] for fingerprint in sorted(found)]
+
+
+def as_trials(entries: Sequence[Entry], *, horizon: int) -> "list[trading.Trial]":
+    """The entries as an evaluation of that horizon counts them: with Sharpe ratios per period of `horizon` sessions."""
+    from stock_assets.core import metrics, trading
+
+    per_year = metrics.SESSIONS_PER_YEAR / horizon
+    return [
+        trading.Trial(entry.fingerprint, None if entry.sharpe is None else entry.sharpe / math.sqrt(per_year))
+        for entry in entries
+    ]
 
 
 def record(store: ArtefactStore, ticker: str, session: date, entries: Sequence[Entry]) -> None:

@@ -158,7 +158,7 @@ class TestSearch:
     def test_every_configuration_counts_as_tried(self):
         result = search(frame(), [ALL_BELIEVED, NOTHING_LEARNT, ALL_BELIEVED])
         assert [trial.configured.model.parameters for trial in result.trials] == [{}, {"C": 1.0}, {"C": 1e-9}]
-        by_fingerprint = {row["fingerprint"]: row["sharpe_per_period"] for row in result.document["candidates"]}
+        by_fingerprint = {row["fingerprint"]: row["sharpe"] for row in result.document["candidates"]}
         assert {trial.configured.fingerprint(): trial.sharpe for trial in result.trials} == by_fingerprint
 
     def test_what_to_write_into_the_watchlist_gives_the_chosen_model(self):

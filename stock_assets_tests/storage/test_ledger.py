@@ -106,6 +106,15 @@ def test_without_locks_a_lost_trial_is_written_again(monkeypatch):
     assert [found.fingerprint for found in ledger.tried(store, "TSLA", DAY)] == ["ours", "theirs"]
 
 
+def test_trials_of_all_horizons_have_the_periods_of_the_evaluation():
+    """An annualised ratio of 1 is 1 / sqrt(252) a session and 1 / sqrt(50.4) a week."""
+    entries = [entry("a", 1.0), entry("b", None)]
+    for horizon, sharpe in ((1, 0.0629941), (5, 0.1408590)):
+        found = ledger.as_trials(entries, horizon=horizon)
+        assert [trial.fingerprint for trial in found] == ["a", "b"]
+        assert [trial.sharpe for trial in found] == [pytest.approx(sharpe, abs=1e-6), None]
+
+
 def test_a_damaged_page_says_what_to_do(store):
     ledger.record(store, "TSLA", DAY, [entry("a")])
     store.path(ledger.ASSET, "TSLA", DAY, ".json").write_text("{}")

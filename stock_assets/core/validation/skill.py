@@ -46,8 +46,8 @@ def skill_is_plausible(
         pd.DataFrame(),
         note=""
         if reason is None
-        else f"{reason}: look for an input that was not known at the close of its row, such as a feature far ahead of all "
-        "others in the model card, or prices stamped a session early",
+        else f"{reason}: look for an input that was not known at the close of its row, such as a feature far ahead of "
+        "all others in the model card, or prices stamped a session early",
     )
 
 

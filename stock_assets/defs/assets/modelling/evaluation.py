@@ -31,7 +31,7 @@ def evaluation(context: dg.AssetExecutionContext, backtest):
     with logs.working(context) as work:
         configured, store = context.resources.model_settings.of(work.ticker), context.resources.store
         horizon, rules = configured.model.horizon, configured.rules
-        sharpe = trading.scores(backtest, rules, horizon, trading.Luck())["sharpe_per_period"]
+        sharpe = trading.scores(backtest, rules, horizon, trading.Luck())["sharpe"]
         this = ledger.Entry(configured.fingerprint(), sharpe, "evaluation", configured.overrides())
         # Of one fingerprint the last counts: making this partition again gives the same.
         tried = [*ledger.tried(store, work.ticker, work.session), this]
@@ -43,7 +43,7 @@ def evaluation(context: dg.AssetExecutionContext, backtest):
             horizon=horizon,
             rules=rules,
             calibrated_by=configured.model.calibration,
-            trials=[trading.Trial(entry.fingerprint, entry.sharpe) for entry in tried],
+            trials=ledger.as_trials(tried, horizon=horizon),
         )
         ledger.record(store, work.ticker, work.session, [this])
         work.log.info("%s", scores["verdict"]["text"])

@@ -44,7 +44,7 @@ def tuning(context: dg.AssetExecutionContext, config: Tuning, features) -> Itera
     - **Source:** features of the same ticker and session.
     - **When:** when somebody asks; never by itself.
     - **Units:** log loss in nats, lower is better: 0.693 is a coin; gain: by how much it is below that of the share of
-      rises so far; Sharpe ratio per period.
+      rises so far; Sharpe ratio annualised.
     """
     from stock_assets.core import tuning as core_tuning
     from stock_assets.reporting import tuning_chart
