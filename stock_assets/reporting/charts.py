@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from stock_assets.core import direction_scores, metrics, trading
+from stock_assets.core.model_settings import TradingRules
 from stock_assets.reporting import figures, wording
 
 if TYPE_CHECKING:
@@ -267,24 +268,21 @@ def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes
         return figures.png(figure, simulated=simulated)
 
 
-def growth(backtest: pd.DataFrame, *, horizon: int, cost_bps: float) -> pd.DataFrame:
-    """What one unit of money became, either way, by the rules that evaluation scores.
+def growth(
+    backtest: pd.DataFrame, *, horizon: int, cost_bps: float, execution: str = "close", short: bool = False
+) -> pd.DataFrame:
+    """What one unit of money became, either way, by the rules that evaluation scores (`trading.followed`).
 
-    Columns `strategy` (long while the probability of a rise is above one half, else in cash) and `buy_and_hold`,
-    indexed by the session at whose close the result is known; it starts with 1 on the session of the first forecast.
+    Columns `strategy` (long while the probability of a rise is above one half, else in cash or short) and
+    `buy_and_hold`, indexed by the target session of each forecast; it starts with 1 on the session of the first one.
     Only every `horizon`-th forecast is traded; `cost_bps` is paid on everything bought or sold.
     """
-    traded = trading.traded_forecasts(backtest, horizon)
-    position = trading.positions(traded)
-    realised = pd.Series(traded["realised_return"])
-    start = pd.DataFrame({"strategy": 1.0, "buy_and_hold": 1.0}, index=traded.index[:1])
-    ways = {"strategy": position, "buy_and_hold": position * 0 + 1}
+    rules = TradingRules(cost_bps=cost_bps, execution=execution, short=short)
+    money = trading.followed(backtest, rules, horizon)
+    start = pd.DataFrame({"strategy": 1.0, "buy_and_hold": 1.0}, index=money.index[:1])
     after = pd.DataFrame(
-        {
-            name: (1 + trading.strategy_returns(way, realised, cost_bps)).cumprod().to_numpy()
-            for name, way in ways.items()
-        },
-        index=pd.DatetimeIndex(traded["target_session"]),
+        {name: (1 + money[name]).cumprod().to_numpy() for name in start.columns},
+        index=pd.DatetimeIndex(backtest.loc[money.index, "target_session"]),
     )
     return pd.concat([start, after]).rename_axis("session")
 

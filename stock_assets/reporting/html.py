@@ -85,6 +85,8 @@ def draw(inputs: ReportInputs) -> list[Picture]:
         backtest,
         horizon=results.value("evaluation.horizon_sessions"),
         cost_bps=results.value("evaluation.backtest.cost_bps"),
+        execution=results.value("evaluation.backtest.execution"),
+        short=results.value("evaluation.backtest.short"),
     )
     tails = {name: results.value(f"metrics.{name}") for name in ("var_95", "cvar_95", "var_99", "cvar_99")}
     look = {"label": f"{inputs.ticker} {inputs.as_of}", "simulated": inputs.source == SIMULATED}
