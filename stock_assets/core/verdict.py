@@ -146,15 +146,16 @@ def _text(backtest: pd.DataFrame, horizon: int, better: list[str], suspicious: s
 
 
 def _conclusion(better: list[str]) -> str:
+    how = "did better than naive, by a signal that luck hardly explains"
     match better:
         case []:
             return "that is no better than naive"
         case ["direction"]:
-            return "its probabilities are better than naive by more than luck explains, its expected returns are not"
+            return f"its probabilities {how}; its expected returns did not"
         case ["return"]:
-            return "its expected returns are better than naive by more than luck explains, its probabilities are not"
+            return f"its expected returns {how}; its probabilities did not"
         case _:
-            return "its probabilities and its expected returns are better than naive by more than luck explains"
+            return f"its probabilities and expected returns {how}"
 
 
 def suspicion(accuracy: float, r2_oos: float | None, *, horizon: int = 1, majority_accuracy: float = 0.5) -> str | None:

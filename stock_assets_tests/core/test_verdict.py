@@ -118,7 +118,7 @@ def test_a_planted_signal_is_believed_on_both_claims() -> None:
     told = verdict.judge(planted())
     assert told["beats_naive"]
     assert [each["better"] for each in told["test"]["claims"]] == [True, True]
-    assert "its probabilities and its expected returns are better than naive" in told["text"]
+    assert "its probabilities and expected returns did better than naive, by a signal" in told["text"]
 
 
 def test_a_real_signal_that_does_not_pay_is_no_claim() -> None:
@@ -211,8 +211,16 @@ def test_over_longer_horizons_it_says_how_far_ahead_and_how_many_were_tried() ->
 @pytest.mark.parametrize(
     ("column", "value", "says"),
     [
-        ("expected_return", 0.0, "its probabilities are better than naive by more than luck explains"),
-        ("raw_probability_up", 0.5, "its expected returns are better than naive by more than luck explains"),
+        (
+            "expected_return",
+            0.0,
+            "; its probabilities did better than naive, by a signal that luck hardly explains; its expected",
+        ),
+        (
+            "raw_probability_up",
+            0.5,
+            "; its expected returns did better than naive, by a signal that luck hardly explains; its prob",
+        ),
     ],
 )
 def test_a_verdict_on_one_claim_says_which(column: str, value: float, says: str) -> None:
