@@ -108,7 +108,7 @@ def read(path: Path) -> pd.DataFrame:
     values = {
         name: np.asarray(table[name], dtype="float64")[order] for name in base.RAW_COLUMNS if name in table.columns
     }
-    return adjusting.as_served_on(base.raw_frame(known, values), known.max().date())
+    return adjusting.as_served_on(base.raw_frame(known, values), datetime.date.fromisoformat(f"{known[-1]:%Y-%m-%d}"))
 
 
 def _without_other_faults(bars: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:

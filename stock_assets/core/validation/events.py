@@ -111,10 +111,10 @@ def no_jump_looks_like_a_split(frame: pd.DataFrame, *, ticker: str, as_of: datet
 
     A split is by a usual ratio and no more than the market's own move off, is there at the open, in a quiet bar, stays,
     and changes the volume by its ratio; a crash opens wide, trades wildly and a multiple of the usual volume. A jump by
-    more than `BEYOND_MARKETS` in quiet bars is reported in any case. Dividends are added back first; where a split is
-    recorded, its ratio is in the prices already, so a jump counts all the same.
+    more than `BEYOND_MARKETS` in quiet bars is reported in any case, and so is any such jump on the session of a
+    recorded split, as that should leave none. Dividends are added back first.
     """
-    if unreadable := finding.unreadable(frame, (*PRICES, "volume", "dividend")):
+    if unreadable := finding.unreadable(frame, (*PRICES, "volume", "dividend", "split_ratio")):
         return unreadable
     expected = "0 sessions with a jump that looks like a split"
     if len(frame) < 2:
@@ -139,7 +139,8 @@ def no_jump_looks_like_a_split(frame: pd.DataFrame, *, ticker: str, as_of: datet
         change = np.log(_level_after(volume, rows, 3) / _level_before(volume, rows, _VOLUMES))
     by_ratio = ~np.isfinite(change) | (np.abs(change + jump) <= np.log(VOLUME_FACTOR))
     bad = np.zeros(len(frame), dtype=bool)
-    bad[rows[like_one & ((usual_ratio & by_ratio) | (np.abs(jump) >= np.log(BEYOND_MARKETS)))]] = True
+    recorded = frame["split_ratio"].to_numpy()[rows] != 1.0
+    bad[rows[like_one & ((usual_ratio & by_ratio) | recorded | (np.abs(jump) >= np.log(BEYOND_MARKETS)))]] = True
     return finding.none_of(frame, bad, expected)
 
 

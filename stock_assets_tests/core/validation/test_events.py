@@ -83,6 +83,10 @@ class TestJumps:
         raw.iloc[150:, raw.columns.get_loc("volume")] *= 50
         assert suspects("no_jump_looks_like_a_split", raw) == [150]
 
+    def test_a_recorded_split_applied_by_another_ratio(self):
+        raw = in_old_shares(history(splits={150: 4.0}), slice(0, 150), 4.0 / 1.5)
+        assert suspects("no_jump_looks_like_a_split", raw) == [150]
+
     def test_a_bar_that_is_back_at_once(self):
         assert suspects("no_jump_looks_like_a_split", in_old_shares(history(), slice(150, 151), 2.0)) == []
 
