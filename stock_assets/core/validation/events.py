@@ -73,7 +73,7 @@ REGULAR = 1.1
 SMALLEST_AMOUNT = 0.001
 """Dividends a share below this, in dollars as they were paid, are suspected of a wrong unit: boards pay in cents.
 
-The smallest of 480 real ones is 0.01 (NVDA, before its split), the smallest usual ones of foreign banks 0.003.
+The smallest of 650 real ones is 0.01 (NVDA, before its split), the smallest usual ones of foreign banks 0.003.
 """
 
 
@@ -225,11 +225,11 @@ def no_dividend_is_in_old_shares(
     Regular is one without another within half the usual spacing, where dividends change little (see `REGULAR`). It is
     suspect when it is like neither the one before
     nor the one after, and would be like both (see `LIKE_NEIGHBOURS`) if it were divided by the ratio of a split since.
-    Sessions on which only capital gains are paid are left out.
+    Sessions on which capital gains are paid are left out.
     """
     paid, ratio = (clean[name].to_numpy(dtype="float64") for name in ("dividend", "split_ratio"))
-    dividends = raw.loc[~raw.index.duplicated(), "dividends"].reindex(clean.index).to_numpy()
-    paid = np.where(dividends > 0, paid, 0.0)
+    gains = raw.loc[~raw.index.duplicated(), "capital_gains"].reindex(clean.index).to_numpy()
+    paid = np.where(gains > 0, 0.0, paid)
     rows, splits = np.flatnonzero(paid > 0), np.flatnonzero(ratio != 1.0)
     bad = np.zeros(len(clean), dtype=bool)
     expected = "0 dividends that a split would explain"
