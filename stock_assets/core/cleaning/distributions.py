@@ -29,6 +29,9 @@ A regular dividend is 0.2 % to 3 % of the price, one that is 100 times too large
 LIKE_OTHERS = 1.5
 """By which factor a dividend may differ from its neighbours and be regular: boards rarely change one by more."""
 
+LARGEST_STEP = 1.2
+"""By which factor a dividend may differ from the next for both to be in the same shares: less than a split's ratio."""
+
 SMALLEST_SPLIT = 1.4
 """Splits by less (3 for 2 is the smallest usual one) don't explain an amount: a change of the dividend looks alike."""
 
@@ -74,9 +77,9 @@ def with_dividends_in_new_shares(frame: pd.DataFrame, snapshot: rule.Snapshot) -
 
     So when the source's adjusted close is made of just that amount, which is nearer to the dividends before and after
     (4063.T 2023-03-30: 275 on the session of a split 5 for 1, adjusted by 55). Else when the next dividend is that
-    amount to the digit, and either no dividend lies between this one and the split, and then backwards as long as
-    dividing brings a dividend nearer to the one after it (KO up to its split 2 for 1 of 2012: 0.51, then 0.255), or the
-    one before is like it and the split follows within half a year (AAPL 2020-05-08: 0.1925, 0.82, 0.205, and a split 4
+    amount to the digit, and either no dividend lies between this one and the split, and then backwards as long as the
+    amounts change little (KO up to its split 2 for 1 of 2012: 0.51, then 0.255), or the one before is like it and the
+    split follows within half a year (AAPL 2020-05-08: 0.1925, 0.82, 0.205, and a split 4
     for 1 to come).
     """
     split = frame["stock_splits"].to_numpy()
@@ -110,7 +113,7 @@ def with_dividends_in_new_shares(frame: pd.DataFrame, snapshot: rule.Snapshot) -
             whole_stretch &= certain
             for n in range(int(np.searchsorted(rows, first, side="right")) - 2, -1, -1):
                 if whole_stretch[n + 1] and possible[n] and divided_by[n] == 1.0:
-                    whole_stretch[n] = abs(np.log(instead[n] / instead[n + 1])) < abs(np.log(paid[n] / instead[n + 1]))
+                    whole_stretch[n] = abs(np.log(paid[n] / paid[n + 1])) <= np.log(LARGEST_STEP)
             certain |= whole_stretch
             amounts, divided_by = np.where(certain, instead, amounts), np.where(certain, divisor, divided_by)
     return _with_amounts(frame, rows, amounts, divided_by != 1.0, "dividend_split_adjusted")

@@ -58,7 +58,7 @@ ALIKE = 1.2
 LONG_SPACING = 40
 """Usual spacing, in sessions, from which a second dividend soon after is odd; funds pay monthly or weekly."""
 
-SPLIT_AGAIN = 10
+SPLIT_AGAIN = 5
 """Sessions within which no company splits by the same ratio again: it takes weeks to have one approved."""
 
 LIKE_NEIGHBOURS = 1.6
@@ -188,22 +188,22 @@ def large_dividends_show_in_the_price(frame: pd.DataFrame, *, ticker: str, as_of
     return finding.none_of(frame, bad, "0 dividends of 2 % and more that the price denies")
 
 
-def no_dividend_comes_again_soon(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
+def no_dividend_comes_again_soon(
+    clean: pd.DataFrame, raw: pd.DataFrame, *, ticker: str, as_of: datetime.date
+) -> finding.Finding:
     """No dividend follows soon after another of about the same amount. Observed: dividends that do.
 
     Soon is less than a quarter of the ticker's usual spacing, where that is at least `LONG_SPACING` sessions. Mostly
-    one payment recorded twice; boards that brought one forward (December 2012) are the exception.
+    one payment recorded twice; boards that brought one forward (December 2012) are the exception. Sessions on which capital gains are paid are left out.
     """
-    if unreadable := finding.unreadable(frame, ("dividend",)):
-        return unreadable
-    paid = frame["dividend"].to_numpy(dtype="float64")
+    paid = _paid_without_gains(clean, raw)
     rows = np.flatnonzero(paid > 0)
-    bad = np.zeros(len(frame), dtype=bool)
+    bad = np.zeros(len(clean), dtype=bool)
     gaps = np.diff(rows)
     if len(gaps) >= 2 and np.median(gaps) >= LONG_SPACING:
         alike = np.abs(np.diff(np.log(paid[rows]))) <= np.log(ALIKE)
         bad[rows[1:][alike & (gaps * OFTEN < np.median(gaps))]] = True
-    return finding.none_of(frame, bad, "0 dividends soon after another of the same size")
+    return finding.none_of(clean, bad, "0 dividends soon after another of the same size")
 
 
 def no_split_comes_again_soon(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
@@ -217,23 +217,22 @@ def no_split_comes_again_soon(frame: pd.DataFrame, *, ticker: str, as_of: dateti
     return finding.none_of(frame, bad, f"0 splits by the ratio of another within {SPLIT_AGAIN} sessions before")
 
 
-def no_dividend_is_in_old_shares(
+def no_regular_dividend_stands_out(
     clean: pd.DataFrame, raw: pd.DataFrame, *, ticker: str, as_of: datetime.date
 ) -> finding.Finding:
-    """No regular dividend is off from its neighbours by the ratio of a later split. Observed: those that are.
+    """No regular dividend is off from its neighbours by 100 or by the ratio of a later split. Observed: those that are.
 
     Regular is one without another within half the usual spacing, where dividends change little (see `REGULAR`). It is
     suspect when it is like neither the one before
-    nor the one after, and would be like both (see `LIKE_NEIGHBOURS`) if it were divided by the ratio of a split since.
+    nor the one after, and would be like both (see `LIKE_NEIGHBOURS`) if it were divided by the ratio of a split since,
+    or by 100 or its inverse.
     Sessions on which capital gains are paid are left out.
     """
-    paid, ratio = (clean[name].to_numpy(dtype="float64") for name in ("dividend", "split_ratio"))
-    gains = raw.loc[~raw.index.duplicated(), "capital_gains"].reindex(clean.index).to_numpy()
-    paid = np.where(gains > 0, 0.0, paid)
+    paid, ratio = _paid_without_gains(clean, raw), clean["split_ratio"].to_numpy(dtype="float64")
     rows, splits = np.flatnonzero(paid > 0), np.flatnonzero(ratio != 1.0)
     bad = np.zeros(len(clean), dtype=bool)
-    expected = "0 dividends that a split would explain"
-    if len(rows) < 3 or not len(splits):
+    expected = "0 regular dividends off by 100 or a split's ratio"
+    if len(rows) < 3:
         return finding.none_of(clean, bad, expected)
     amount, gaps = np.log(paid[rows]), np.diff(rows)
     if np.quantile(np.abs(np.diff(amount)), 0.25) > np.log(REGULAR):
@@ -242,10 +241,17 @@ def no_dividend_is_in_old_shares(
     above = np.stack([amount[1:-1] - amount[:-2], amount[1:-1] - amount[2:]])
     like = np.log(LIKE_NEIGHBOURS)
     unlike = (np.abs(above) > like).all(axis=0)
-    for split in splits:
-        explained = (np.abs(above - np.log(ratio[split])) <= like).all(axis=0) & (rows[1:-1] <= split)
+    last = len(clean) - 1
+    for factor, until in [(100.0, last), (0.01, last), *((ratio[split], split) for split in splits)]:
+        explained = (np.abs(above - np.log(factor)) <= like).all(axis=0) & (rows[1:-1] <= until)
         bad[rows[1:-1][alone & unlike & explained]] = True
     return finding.none_of(clean, bad, expected)
+
+
+def _paid_without_gains(clean: pd.DataFrame, raw: pd.DataFrame) -> np.ndarray:
+    """Dividends of sessions without capital gains, which come when and as large as they come; 0 on the others."""
+    gains = raw.loc[~raw.index.duplicated(), "capital_gains"].reindex(clean.index).to_numpy()
+    return np.where(gains > 0, 0.0, clean["dividend"].to_numpy(dtype="float64"))
 
 
 def dividends_are_in_the_prices_unit(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:

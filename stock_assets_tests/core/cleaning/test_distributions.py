@@ -118,6 +118,10 @@ class TestSplits:
         right = history(dividends={30: 0.13, 93: 0.1, 156: 0.1}, splits={200: 1.5})
         assert repairs(clean(amounts(right, {93: 0.15}))) == {93: "dividend_split_adjusted"}
 
+    def test_not_larger_ones_before(self):
+        right = history(dividends={30: 0.15, 93: 0.15, 156: 0.1, 219: 0.1}, splits={200: 2.0})
+        assert list(repairs(clean(with_adj_close_of(amounts(right, {156: 0.2}))))) == [156]
+
     def test_a_dividend_that_was_doubled_for_good(self):
         raw = history(dividends={30: 0.25, 93: 0.25, 156: 0.5, 219: 0.5}, splits={170: 2.0})
         assert repairs(clean(raw)) == {}
