@@ -194,7 +194,8 @@ def no_dividend_comes_again_soon(
     """No dividend follows soon after another of about the same amount. Observed: dividends that do.
 
     Soon is less than a quarter of the ticker's usual spacing, where that is at least `LONG_SPACING` sessions. Mostly
-    one payment recorded twice; boards that brought one forward (December 2012) are the exception. Sessions on which capital gains are paid are left out.
+    one payment recorded twice; boards that brought one forward (December 2012) are the exception. Sessions on which
+    capital gains are paid are left out.
     """
     paid = _paid_without_gains(clean, raw)
     rows = np.flatnonzero(paid > 0)
