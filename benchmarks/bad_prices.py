@@ -164,7 +164,7 @@ def _outcome_of_right_one(case: str, right: pd.DataFrame) -> Outcome:
 
 
 def _halted(case: str, error: BadPricesError) -> Outcome:
-    return Outcome(case, "halted", f"{error.rule}: {error}", (), _listed(pd.DatetimeIndex(error.sessions)))
+    return Outcome(case, "halted", str(error.rule), (), _listed(pd.DatetimeIndex(error.sessions)))
 
 
 def _clean(case: str, raw: pd.DataFrame) -> pd.DataFrame:

@@ -382,9 +382,12 @@ def high_and_low_swapped(raw, rng):
 
 @defect()
 def price_spike(raw, rng):
-    """One price of one row is 1.5 to 10 times what it was, or that part of it; the next one is right again."""
+    """One price of one row is 1.8 to 10 times what it was, or that part of it; the next one is right again.
+
+    A high or low that is less far out is what a flash crash makes (PG on 2010-05-06: 0.65 of the close).
+    """
     row, name = _row(rng, 0, len(raw) - 1), str(rng.choice(PRICES))
-    factor = _log_uniform(rng, 1.5, 10) ** float(rng.choice([-1, 1]))
+    factor = _log_uniform(rng, 1.8, 10) ** float(rng.choice([-1, 1]))
     return _scaled(raw, name, row, row + 1, factor), _told(raw, f"{name} spikes", row, factor=factor)
 
 
@@ -760,11 +763,23 @@ def dividend_phantom(raw, rng):
     return _paid(raw, row, value), _told(raw, "phantom dividend", row, share=share)
 
 
-@defect(on=_pays_dividends)
+def _pays_dividends_alone(raw: pd.DataFrame) -> bool:
+    return len(_dividend_rows_alone(raw)) > 0
+
+
+def _dividend_rows_alone(raw: pd.DataFrame) -> np.ndarray:
+    rows = _dividend_rows(raw)
+    return rows[(raw["capital_gains"].to_numpy()[rows] == 0) & (rows < len(raw) - 1)]
+
+
+@defect(on=_pays_dividends_alone)
 def dividend_repeated(raw, rng):
-    """A dividend is recorded again 1 to 7 sessions later; adj_close does not know it, or does in half of the cases."""
-    row = _dividend(raw, rng)
-    row = row if row < len(raw) - 1 else int(_dividend_rows(raw)[0])
+    """A dividend is recorded again 1 to 7 sessions later; adj_close does not know it, or does in half of the cases.
+
+    One without capital gains on its session: funds pay those in the same weeks as dividends.
+    """
+    rows = _dividend_rows_alone(raw)
+    row = int(rows[_row(rng, 0, len(rows) - 1)])
     again = min(row + int(rng.randint(1, 8)), len(raw) - 1)
     value, known = float(raw["dividends"].iloc[row]), bool(rng.uniform() < 0.5)
     old = float(raw["dividends"].iloc[again])

@@ -92,7 +92,14 @@ def usual_moves(close: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.fmax(median / _MEDIAN_OF_ABSOLUTE_T, SMALLEST_USUAL_MOVE)
 
 
-def price_speaks_for(instead: np.ndarray, recorded: np.ndarray, close: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def price_speaks_for(
+    instead: np.ndarray,
+    recorded: np.ndarray,
+    close: np.ndarray,
+    rows: np.ndarray,
+    *,
+    traded: np.ndarray | None = None,
+) -> np.ndarray:
     """How much likelier the moves of the price on `rows` (positions, not 0) make one payment than another, in nats.
 
     A share that goes ex falls by what it pays, on top of what the market does on its own. With r the return of the
@@ -100,7 +107,8 @@ def price_speaks_for(instead: np.ndarray, recorded: np.ndarray, close: np.ndarra
 
         log t(z(instead)) - log t(z(recorded))
 
-    so positive when the price speaks for `instead`. 0 where the price did not move: mostly nobody traded.
+    so positive when the price speaks for `instead`. 0 where the price did not move: mostly nobody traded; but not
+    where `traded` (bool, one an item of `rows`) says that somebody did.
     """
     before = close[rows - 1]
     moved = close[rows] / before - 1
@@ -110,4 +118,5 @@ def price_speaks_for(instead: np.ndarray, recorded: np.ndarray, close: np.ndarra
     def log_density(paid: np.ndarray) -> np.ndarray:
         return -(degrees + 1) / 2 * np.log1p(((moved + paid / before) / scale) ** 2 / degrees)
 
-    return np.where(moved == 0, 0.0, log_density(instead) - log_density(recorded))
+    silent = (moved == 0) & (True if traded is None else ~traded)
+    return np.where(silent, 0.0, log_density(instead) - log_density(recorded))

@@ -128,12 +128,14 @@ def no_jump_looks_like_a_split(frame: pd.DataFrame, *, ticker: str, as_of: datet
     rows = rows[rows > 0]
     jump = jump[rows]
     usual = evidence.usual_moves(close, rows)
-    opened = np.abs(np.log((open_[rows] + paid[rows]) / close[rows - 1]) - jump) <= QUIET * np.abs(jump)
+    at_open = np.log((open_[rows] + paid[rows]) / close[rows - 1])
+    opened = np.abs(at_open - jump) <= QUIET * np.abs(jump)
     quiet = np.log(high[rows] / low[rows]) <= QUIET * np.abs(jump)
     lasting = np.abs(np.log(_level_after(close, rows) / _level_before(close, rows)) - jump) <= np.abs(jump) / 3
     like_one = (np.abs(jump) >= JUMP_IN_USUAL_MOVES * usual) & opened & quiet & lasting
     ratios = np.log(USUAL_SPLITS)
-    off = np.abs(np.abs(jump)[:, None] - ratios).min(axis=1)
+    # What the market did on its own blurs the close more than the open.
+    off = np.abs(np.abs([jump, at_open])[:, :, None] - ratios).min(axis=(0, 2))
     usual_ratio = off <= np.minimum(USUAL_MOVES_OFF * usual, 0.1)
     with np.errstate(divide="ignore", invalid="ignore"):
         change = np.log(_level_after(volume, rows, 3) / _level_before(volume, rows, _VOLUMES))
@@ -176,13 +178,14 @@ def large_dividends_show_in_the_price(frame: pd.DataFrame, *, ticker: str, as_of
     """The price fell by what was paid, where that is much. Observed: dividends that the price decisively denies.
 
     Of dividends of at least `LARGE_DIVIDEND`. A unit mixed up, a dividend of another class of shares, a wrong session,
-    or a share that trades with due bills: a person has to look. Sessions on which the price did not move say nothing.
+    or a share that trades with due bills: a person has to look. Sessions without a trade say nothing.
     """
-    if unreadable := finding.unreadable(frame, ("close", "dividend")):
+    if unreadable := finding.unreadable(frame, ("close", "dividend", "volume")):
         return unreadable
     close, paid = frame["close"].to_numpy(dtype="float64"), frame["dividend"].to_numpy(dtype="float64")
     rows = np.flatnonzero(paid[1:] >= LARGE_DIVIDEND * close[:-1]) + 1
-    weight = evidence.price_speaks_for(np.zeros(len(rows)), paid[rows], close, rows)
+    traded = frame["volume"].to_numpy()[rows] > 0
+    weight = evidence.price_speaks_for(np.zeros(len(rows)), paid[rows], close, rows, traded=traded)
     bad = np.zeros(len(frame), dtype=bool)
     bad[rows[weight >= evidence.DECISIVE]] = True
     return finding.none_of(frame, bad, "0 dividends of 2 % and more that the price denies")

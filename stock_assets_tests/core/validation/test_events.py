@@ -122,6 +122,8 @@ class TestLargeDividends:
     def test_a_price_that_nobody_made(self):
         raw = amounts(history(), {93: 20.0})
         raw.iloc[93, raw.columns.get_indexer(PRICES)] = raw["close"].iloc[92]
+        assert suspects("large_dividends_show_in_the_price", with_adj_close_of(raw)) == [93]
+        raw.iloc[93, raw.columns.get_loc("volume")] = 0.0
         assert suspects("large_dividends_show_in_the_price", with_adj_close_of(raw)) == []
 
     def test_too_small_to_show(self):
