@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stock_assets.core import adjusting, cleaning, features, schemas, sessions
 from stock_assets.core.errors import BadPricesError, InsufficientHistoryError
+from stock_assets.sources.csv_files import CsvSource
 
 AS_OF = datetime.date(2024, 3, 8)
 NAN = math.nan
@@ -444,9 +445,7 @@ class TestPointInTime:
             clean = cleaning.clean_prices(adjusting.as_served_on(bars, as_of), ticker=ticker, as_of=as_of)
             return features.build_features(clean, ticker=ticker, as_of=as_of)[features.feature_columns()]
 
-        bars = pd.read_csv(real_prices_dir / f"as_of_{AS_OF}" / f"{ticker}.csv", index_col="Date", parse_dates=["Date"])
-        bars = bars.rename(columns=lambda name: name.lower().replace(" ", "_")).astype("float64")
-        bars.index = pd.DatetimeIndex(bars.index, name="session").as_unit("ns")
+        bars = CsvSource(real_prices_dir / f"as_of_{AS_OF}").fetch(ticker, AS_OF).bars
         earlier, later = snapshot(datetime.date.fromisoformat(session)), snapshot(AS_OF)
         head = later.iloc[: len(earlier)]
         assert head.index.equals(earlier.index)
