@@ -108,7 +108,7 @@ def read(path: Path) -> pd.DataFrame:
     values = {
         name: np.asarray(table[name], dtype="float64")[order] for name in base.RAW_COLUMNS if name in table.columns
     }
-    return adjusting.as_served_on(base.raw_frame(known, values), known.max().date())
+    return adjusting.as_served_on(base.raw_frame(known, values), datetime.date.fromisoformat(f"{known[-1]:%Y-%m-%d}"))
 
 
 def _without_other_faults(bars: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
@@ -164,7 +164,7 @@ def _outcome_of_right_one(case: str, right: pd.DataFrame) -> Outcome:
 
 
 def _halted(case: str, error: BadPricesError) -> Outcome:
-    return Outcome(case, "halted", f"{error.rule}: {error}", (), _listed(pd.DatetimeIndex(error.sessions)))
+    return Outcome(case, "halted", str(error.rule), (), _listed(pd.DatetimeIndex(error.sessions)))
 
 
 def _clean(case: str, raw: pd.DataFrame) -> pd.DataFrame:

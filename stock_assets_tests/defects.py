@@ -382,9 +382,12 @@ def high_and_low_swapped(raw, rng):
 
 @defect()
 def price_spike(raw, rng):
-    """One price of one row is 1.5 to 10 times what it was, or that part of it; the next one is right again."""
+    """One price of one row is 1.8 to 10 times what it was, or that part of it; the next one is right again.
+
+    A high or low that is less far out is what a flash crash makes (PG on 2010-05-06: 0.65 of the close).
+    """
     row, name = _row(rng, 0, len(raw) - 1), str(rng.choice(PRICES))
-    factor = _log_uniform(rng, 1.5, 10) ** float(rng.choice([-1, 1]))
+    factor = _log_uniform(rng, 1.8, 10) ** float(rng.choice([-1, 1]))
     return _scaled(raw, name, row, row + 1, factor), _told(raw, f"{name} spikes", row, factor=factor)
 
 
@@ -598,8 +601,8 @@ def split_not_applied_to_a_stretch(raw, rng):
     return bad, _told(raw, "in old shares", first, end, split=f"{raw.index[row]:%Y-%m-%d}", **parameters)
 
 
-TELLING_SPIN_OFF = 12.0
-"""1.1 for 1 in a stock whose median move is 0.8 % a session, 1.4 for 1 where it is 2.8 %."""
+TELLING_SPIN_OFF = 13.0
+"""1.1 for 1 in a stock whose median move is 0.7 % a session, 1.4 for 1 where it is 2.6 %."""
 
 
 def _has_spin_off(raw: pd.DataFrame) -> bool:
@@ -611,7 +614,8 @@ def _spin_off_rows(raw: pd.DataFrame) -> np.ndarray:
     low, high = histories.SPIN_OFF_RATIOS
     rows = np.flatnonzero((ratio >= low) & (ratio <= high))
     rows = rows[rows >= 1]
-    return rows[np.log(ratio[rows]) >= TELLING_SPIN_OFF * _usual_moves(raw)[rows]]
+    usual, own = _usual_moves(raw)[rows], np.diff(np.log(raw["close"].to_numpy()))[rows - 1]
+    return rows[(np.log(ratio[rows]) - own >= TELLING_SPIN_OFF * usual) & (np.abs(own) <= 2 * usual)]
 
 
 def _usual_moves(raw: pd.DataFrame) -> np.ndarray:
@@ -624,7 +628,8 @@ def _usual_moves(raw: pd.DataFrame) -> np.ndarray:
 def spin_off_not_applied(raw, rng):
     """A split of 1.1 to 1.4, Yahoo's way to say that a part was spun off, is recorded but not applied before it.
 
-    The jump it leaves is `TELLING_SPIN_OFF` usual moves or more: smaller ones markets make on their own.
+    The jump it leaves is `TELLING_SPIN_OFF` usual moves or more, as smaller ones markets make on their own; and the
+    market's own move on that session, which blurs the ratio, is at most two of them.
     """
     rows = _spin_off_rows(raw)
     row = int(rows[_row(rng, 0, len(rows) - 1)])
@@ -758,11 +763,23 @@ def dividend_phantom(raw, rng):
     return _paid(raw, row, value), _told(raw, "phantom dividend", row, share=share)
 
 
-@defect(on=_pays_dividends)
+def _pays_dividends_alone(raw: pd.DataFrame) -> bool:
+    return len(_dividend_rows_alone(raw)) > 0
+
+
+def _dividend_rows_alone(raw: pd.DataFrame) -> np.ndarray:
+    rows = _dividend_rows(raw)
+    return rows[(raw["capital_gains"].to_numpy()[rows] == 0) & (rows < len(raw) - 1)]
+
+
+@defect(on=_pays_dividends_alone)
 def dividend_repeated(raw, rng):
-    """A dividend is recorded again 1 to 7 sessions later; adj_close does not know it, or does in half of the cases."""
-    row = _dividend(raw, rng)
-    row = row if row < len(raw) - 1 else int(_dividend_rows(raw)[0])
+    """A dividend is recorded again 1 to 7 sessions later; adj_close does not know it, or does in half of the cases.
+
+    One without capital gains on its session: funds pay those in the same weeks as dividends.
+    """
+    rows = _dividend_rows_alone(raw)
+    row = int(rows[_row(rng, 0, len(rows) - 1)])
     again = min(row + int(rng.randint(1, 8)), len(raw) - 1)
     value, known = float(raw["dividends"].iloc[row]), bool(rng.uniform() < 0.5)
     old = float(raw["dividends"].iloc[again])
@@ -819,11 +836,11 @@ def dividend_not_split_adjusted(raw, rng):
 
 
 def _regular_dividends_before_splits(raw: pd.DataFrame) -> list[tuple[int, int]]:
-    """Those before a split of 2:1 or more, or 1:2 or less, that are within half as much again of both neighbours."""
+    """Those before a split of 2:1 or more, or 1:2 or less, that are within a fifth of both neighbours."""
     rows = _dividend_rows(raw)
     paid = np.log(raw["dividends"].to_numpy()[rows])
-    like_last = np.abs(np.diff(paid, prepend=np.inf)) <= np.log(1.5)
-    like_next = np.abs(np.diff(paid, append=np.inf)) <= np.log(1.5)
+    like_last = np.abs(np.diff(paid, prepend=np.inf)) <= np.log(1.2)
+    like_next = np.abs(np.diff(paid, append=np.inf)) <= np.log(1.2)
     regular = set(rows[like_last & like_next].tolist())
     return [(row, split) for row, split in _dividends_before_splits(raw, 2.0) if row in regular]
 
@@ -832,7 +849,8 @@ def _regular_dividends_before_splits(raw: pd.DataFrame) -> list[tuple[int, int]]
 def dividend_not_split_adjusted_in_adj_close_too(raw, rng):
     """A dividend is in the shares of before a later split of 2:1 or more, or 1:2 or less, and adj_close has it so too.
 
-    The split's ratio and its neighbours, which are like what it was, contradict it; the price does not.
+    The split's ratio and its neighbours, which are like what it was to a fifth, contradict it; the price does not. Left
+    out: a dividend that the board raised or cut by more at the same time, after which twice as much may be one extra.
     """
     pairs = _regular_dividends_before_splits(raw)
     row, split = pairs[_row(rng, 0, len(pairs) - 1)]

@@ -89,11 +89,18 @@ def _bars(path: Path) -> pd.DataFrame:
 
 
 def with_recorded_split(raw: pd.DataFrame, rng: np.random.RandomState) -> pd.DataFrame:
-    """A split recorded on a session without events: in a served snapshot the prices before it are in new shares."""
+    """A split recorded on a session without events: in a served snapshot the prices before it are in new shares.
+
+    None where the price moves by half of the split's ratio or more just the way it would: from a split that was not
+    applied nothing could tell it.
+    """
     free = np.flatnonzero(~raw[["dividends", "capital_gains", "stock_splits"]].to_numpy().any(axis=1))
     row = int(rng.choice(free[free >= 1]))
     spin_off = rng.uniform() < 0.3
     ratio = round(float(rng.uniform(*SPIN_OFF_RATIOS)), 3) if spin_off else float(rng.choice(SPLIT_RATIOS))
+    move = np.log(raw["close"].iloc[row] / raw["close"].iloc[row - 1])
+    if -move / np.log(ratio) >= 0.5:
+        return raw
     splits = raw["stock_splits"].to_numpy().copy()
     splits[row] = ratio
     return raw.assign(stock_splits=splits)

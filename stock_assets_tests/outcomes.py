@@ -193,8 +193,9 @@ def _asked(asked: tuple[checks.Check, ...], frames: tuple[pd.DataFrame, ...], na
 class _Compared:
     """Of a clean table beside the truth.
 
-    `flags`: repairs that the truth has not. `explained`: what differs are bars left out, and high and low that are
-    flagged as widened. `wrong`: rows on which cleaning changed a cell into something else than the truth.
+    `flags`: repairs that the truth has not. `explained`: what differs are bars left out, whose events may be on the
+    next one, and high and low that are flagged as widened. `wrong`: rows on which cleaning changed a cell into
+    something else than the truth.
     """
 
     flags: tuple[str, ...]
@@ -212,12 +213,15 @@ def _compared(clean: pd.DataFrame, true: pd.DataFrame, bad: pd.DataFrame) -> _Co
     # Whole shares: what is lost when volumes are rounded in other shares can't be got back.
     shares = np.where(np.array(TABLE) == "volume", np.maximum(ratios, 1 / ratios).max(), 0.0)
     equal = np.abs(ours - theirs) <= PRICE_TOLERANCE * np.abs(theirs) + shares
+    moved = flags.loc[both].str.contains("event_moved_to_next_bar").to_numpy()
+    events = [TABLE.index("dividend"), TABLE.index("split_ratio")]
+    equal[:, events] |= moved[:, np.newaxis] & _close(ours[:, events], _events_since_bar_before(true, both))
     # Without a close before it, nothing can tell what a dividend on the first row was, and nothing is made of it.
     equal[both == true.index[0], TABLE.index("dividend")] = True
     widened = np.zeros_like(equal)
     mended = flags.loc[both].str.contains("high_low_widened").to_numpy()
     widened[:, [TABLE.index("high"), TABLE.index("low")]] = mended[:, np.newaxis]
-    changed = ~_same(ours, _as_came(bad, both)) & ~(equal | widened)
+    changed = ~_close(ours, _as_came(bad, both)) & ~(equal | widened)
     wrong = changed.any(axis=1)
     shown = ", ".join(f"{session:%Y-%m-%d}" for session in both[wrong][:3])
     return _Compared(
@@ -228,6 +232,13 @@ def _compared(clean: pd.DataFrame, true: pd.DataFrame, bad: pd.DataFrame) -> _Co
     )
 
 
+def _events_since_bar_before(true: pd.DataFrame, kept: pd.Index) -> np.ndarray:
+    """Dividend and split ratio of each of the `kept` sessions with those of the sessions left out before it."""
+    bar = kept.searchsorted(true.index)
+    dividend, ratio = true["dividend"].groupby(bar).sum(), true["split_ratio"].groupby(bar).prod()
+    return np.column_stack([dividend, ratio])[: len(kept)]
+
+
 def _as_came(bad: pd.DataFrame, sessions: pd.Index) -> np.ndarray:
     """The columns of `TABLE` as they are in raw prices."""
     rows = bad.loc[~bad.index.duplicated()].reindex(sessions)
@@ -236,5 +247,5 @@ def _as_came(bad: pd.DataFrame, sessions: pd.Index) -> np.ndarray:
     return table[list(TABLE)].to_numpy(dtype="float64")
 
 
-def _same(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _close(ours: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.abs(ours - others) <= PRICE_TOLERANCE * np.abs(others)

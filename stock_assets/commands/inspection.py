@@ -92,14 +92,14 @@ class _Page:
         told = f"{check.description} Came {_cell(finding.observed)}; expected {finding.expected}{note}."
         yield from self.headed(f"{asset} check {kind}: {check.name}", told, style)
         offending = finding.offending
-        weighed = not offending.columns.isin(frame.columns).all()
-        if isinstance(offending.index, pd.DatetimeIndex) and not (weighed and offending.index.isin(frame.index).all()):
+        by_session = isinstance(offending.index, pd.DatetimeIndex)
+        weighed = not offending.columns.isin(frame.columns).all() and offending.index.isin(frame.index).any()
+        if by_session and not weighed:
             yield from self.bars(asset, frame, quarantine.sessions_of(offending))
         elif len(offending):
             # What the check weighed, and then the rest of the bars.
             rest = frame.loc[~frame.index.duplicated(), frame.columns.difference(offending.columns, sort=False)]
             rows = offending.head(self.limit)
-            by_session = isinstance(offending.index, pd.DatetimeIndex)
             yield from self.table(rows.join(rest) if by_session else rows, first=tuple(offending.columns))
             yield from self.more(len(offending))
 

@@ -16,6 +16,7 @@ from stock_assets.core.errors import DamagedArtefactError, MissingArtefactError,
 from stock_assets.definitions import build_defs
 from stock_assets.defs import assets, partitions
 from stock_assets.settings import Settings
+from stock_assets.storage import quarantine
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
 
@@ -171,7 +172,10 @@ class Runner:
         except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
             raise home.unusable(self._settings.dagster_home, error) from error
         if not result.success:
-            raise RunFailedError(failures.why(result, ticker, session))
+            why = failures.why(result, ticker, session)
+            if self._store.has(quarantine.ASSET, ticker, session):
+                why = f"{why}; see stock-assets inspect {ticker} --as-of {session}"
+            raise RunFailedError(why)
 
     def _outcome(self, ticker: str, session: date, reused: bool, seconds: float) -> Outcome:
         snapshot = Snapshot(self._store, ticker, session)

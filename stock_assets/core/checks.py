@@ -137,14 +137,8 @@ CLEAN = (
         why="The price says that the amount is wrong, but not what it was.",
     ),
     Check(
-        "no_dividend_comes_again_soon",
-        "No dividend follows soon after another of about the same amount.",
-        blocking=False,
-        why="Mostly one payment recorded twice, but boards do bring payments forward.",
-    ),
-    Check(
         "no_split_comes_again_soon",
-        "No split follows another by the same ratio within two weeks.",
+        "No split follows another by the same ratio within a week.",
         blocking=False,
         why="Most likely one split recorded twice; prices and returns hold all the same.",
     ),
@@ -171,8 +165,14 @@ CLEAN_BESIDE_RAW = (
         why="It is the source that disagrees with itself: its dividends are not those in its adjusted close.",
     ),
     Check(
-        "no_dividend_is_in_old_shares",
-        "No regular dividend is off from its neighbours by the ratio of a later split.",
+        "no_dividend_comes_again_soon",
+        "No dividend follows soon after another of about the same amount.",
+        blocking=False,
+        why="Mostly one payment recorded twice, but boards do bring payments forward.",
+    ),
+    Check(
+        "no_regular_dividend_stands_out",
+        "No regular dividend is off from its neighbours by 100 or by the ratio of a later split.",
         blocking=False,
         why="Cleaning divides it when the digits prove it; otherwise a board may have paid more for once.",
     ),

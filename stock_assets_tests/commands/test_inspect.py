@@ -206,8 +206,16 @@ def test_a_past_that_changed_since_the_session_before_is_told(settings: Settings
     fetched(store, bars(THURSDAY, s0304=("close", 190.0)), THURSDAY)
     fetched(store, bars())
     told_of_it = told(settings).split("history_is_unrevised")[1].partition("\n\n")[0]
-    assert "2024-03-04" in told_of_it
-    assert "188.14" in told_of_it
+    assert " before   after  rows " in told_of_it
+    assert re.search(r"2024-03-04 +2024-03-04 +close +190  188.14 +1 ", told_of_it)
+
+
+def test_a_bar_that_is_gone_since_the_session_before_is_told(settings: Settings, store: ArtefactStore):
+    fetched(store, bars(THURSDAY), THURSDAY)
+    fetched(store, bars(s0305=("close", 181.0)).drop(pd.Timestamp("2024-03-04")))
+    told_of_it = told(settings).split("history_is_unrevised")[1].partition("\n\n")[0]
+    assert re.search(r"2024-03-04 +2024-03-04 +bar +188.14 +- ", told_of_it)
+    assert re.search(r"2024-03-05 +2024-03-05 +close +180.74 +181 ", told_of_it)
 
 
 def test_only_so_many_bars_of_a_problem(settings: Settings, store: ArtefactStore):

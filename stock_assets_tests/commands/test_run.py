@@ -9,7 +9,7 @@ import pytest
 from stock_assets.commands import run
 from stock_assets.core.errors import NotASessionError, SessionNotClosedError, SettingsError
 from stock_assets.settings import Settings
-from stock_assets.storage import formats
+from stock_assets.storage import formats, quarantine
 from stock_assets.storage.artefacts import ArtefactStore
 
 FRIDAY = dt.date(2024, 3, 8)
@@ -112,7 +112,7 @@ def test_two_sources_side_by_side_are_not_taken_for_a_finished_run(tmp_path: Pat
 def test_progress_is_told_and_the_reason_of_a_failure_is_one_line(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     bars = "Date,Open,High,Low,Close,Adj Close,Volume\n"
-    (tmp_path / "STX.csv").write_text(bars + "2024-03-07,92,93,91,92,92,100\n2024-03-08,92,91,93,92,92,100\n")
+    (tmp_path / "STX.csv").write_text(bars + "2024-03-07,92,93,91,92,92,100\n2024-03-11,92,93,91,92,92,100\n")
     told = Told()
     runner = run.Runner(chosen)
     try:
@@ -120,11 +120,14 @@ def test_progress_is_told_and_the_reason_of_a_failure_is_one_line(tmp_path: Path
             runner.run("STX", FRIDAY, progress=told)
     finally:
         runner.close()
-    # The last bar has its high below its low: a blocking check, told with the session.
-    assert str(caught.value).startswith("STX 2024-03-08: check ")
-    assert str(caught.value).endswith(": 2024-03-08")
+    # The session's own bar is missing among others: a blocking check, told with the last bar before.
+    assert str(caught.value).startswith("STX 2024-03-08: check last_session_is_present on raw_prices failed")
+    assert str(caught.value).endswith(": 2024-03-07; see stock-assets inspect STX --as-of 2024-03-08")
     assert "\n" not in str(caught.value)
     assert told.events == ["started raw_prices", "finished raw_prices"]
+    kept = quarantine.load(ArtefactStore(chosen.data_dir), "STX", FRIDAY)
+    assert kept is not None
+    assert [(problem.asset, problem.what) for problem in kept.problems] == [("raw_prices", "last_session_is_present")]
 
 
 def test_what_nobody_foresaw_is_told_with_the_asset_and_the_kind_of_error(

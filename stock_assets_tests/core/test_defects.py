@@ -14,6 +14,9 @@ from stock_assets_tests.outcomes import Outcome
 SEEDS = range(5)
 N_CLEAN = 40
 
+# pandera 0.35 puts its failure cases together in a way that pandas 2.2 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:The behavior of DataFrame concatenation:FutureWarning")
+
 ALL = pytest.mark.parametrize("defect", defects.DEFECTS.values(), ids=lambda defect: defect.name)
 
 

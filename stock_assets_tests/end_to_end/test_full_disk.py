@@ -15,7 +15,7 @@ RUN = ("run", "STX", "--source", "csv", "--as-of", SESSION)
 
 def test_a_full_data_folder(csv_run: Run, tmp_path: Path) -> None:
     place = Place(tmp_path, csv_run.place.settings)
-    expected = {name: content for name, content in csv_run.place.files().items() if "/STX/" in name}
+    expected = {name: content for name, content in csv_run.place.files().items() if f"/STX/{SESSION}" in name}
     needed = len(expected[f"features/STX/{SESSION}.parquet"])
     # Room for the prices, but not for the features.
     done = run_on_a_disk_of(f"{needed // 1024 - 50}k", place, place.data, *RUN)

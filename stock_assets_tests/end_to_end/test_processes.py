@@ -19,7 +19,7 @@ KILLS = 3
 @pytest.fixture
 def alone(csv_run: Run) -> dict[str, bytes]:
     """What a run of STX leaves that nobody disturbed."""
-    return {name: content for name, content in csv_run.place.files().items() if "/STX/" in name}
+    return {name: content for name, content in csv_run.place.files().items() if f"/STX/{SESSION}" in name}
 
 
 def test_two_runs_of_one_partition_at_once(csv_run: Run, alone: dict[str, bytes], tmp_path: Path) -> None:

@@ -65,8 +65,9 @@ def on_sessions(frame: pd.DataFrame, snapshot: rule.Snapshot) -> pd.DataFrame:
     """Bars on dates without trading are left out (`non_session_dropped_before`) when they say nothing new.
 
     That is: no price at all, or neither volume, dividend nor split, and every price equal to the bar before or to its
-    close. A dividend or split without prices is moved to the next bar. Anything else on such a date halts: the bar is false, or its date is (the message says when whole
-    weeks look shifted, say from Monday to Friday to Sunday to Thursday), or the calendar is.
+    close. A dividend or split without prices is moved to the next bar. Anything else on such a date halts: the bar is
+    false, or its date is (the message says when whole weeks look shifted, say from Monday to Friday to Sunday to
+    Thursday), or the calendar is.
     """
     first, last = frame.index[0].date(), frame.index[-1].date()
     known = sessions.sessions_between(max(first, sessions.FIRST_SESSION), min(last, sessions.LAST_SESSION))

@@ -29,6 +29,9 @@ A regular dividend is 0.2 % to 3 % of the price, one that is 100 times too large
 LIKE_OTHERS = 1.5
 """By which factor a dividend may differ from its neighbours and be regular: boards rarely change one by more."""
 
+LARGEST_STEP = 1.2
+"""By which factor a dividend may differ from the next for both to be in the same shares: less than a split's ratio."""
+
 SMALLEST_SPLIT = 1.4
 """Splits by less (3 for 2 is the smallest usual one) don't explain an amount: a change of the dividend looks alike."""
 
@@ -72,11 +75,12 @@ def with_capital_gains_counted_once(frame: pd.DataFrame, snapshot: rule.Snapshot
 def with_dividends_in_new_shares(frame: pd.DataFrame, snapshot: rule.Snapshot) -> pd.DataFrame:
     """Dividends a share of before a split are divided by its ratio (`dividend_split_adjusted`).
 
-    So when the source's adjusted close is made of just that amount (4063.T 2023-03-30: 275 on the session of a split 5
-    for 1, adjusted by 55). Else when the next dividend is that amount to the digit, and either no dividend lies between
-    this one and the split, and then backwards as long as dividing brings a dividend nearer to the one after it (KO up
-    to its split 2 for 1 of 2012: 0.51, then 0.255), or the one before says the same and the split follows within half
-    a year (AAPL 2020-05-08: 0.1925, 0.82, 0.205, and a split 4 for 1 to come).
+    So when the source's adjusted close is made of just that amount, which is nearer to the dividends before and after
+    (4063.T 2023-03-30: 275 on the session of a split 5 for 1, adjusted by 55). Else when the next dividend is that
+    amount to the digit, and either no dividend lies between this one and the split, and then backwards as long as the
+    amounts change little (KO up to its split 2 for 1 of 2012: 0.51, then 0.255), or the one before is like it and the
+    split follows within half a year (AAPL 2020-05-08: 0.1925, 0.82, 0.205, and a split 4
+    for 1 to come).
     """
     split = frame["stock_splits"].to_numpy()
     ratio = np.where((split > 0) & np.isfinite(split), split, 1.0)
@@ -98,16 +102,19 @@ def with_dividends_in_new_shares(frame: pd.DataFrame, snapshot: rule.Snapshot) -
             same = alone & (np.abs(instead / _after(amounts) - 1) <= SAME_AMOUNT)
             at_split = np.append(rows[1:], 0) > first
             between = _alike(instead, _before(amounts)) & (first - rows <= HALF_A_YEAR)
-            certain = evidence.implied(implied, instead, close[rows - 1]) | (same & (at_split | between))
-            certain &= (rows <= first) & (divided_by == 1.0)
+            nearer = _nearer_to_neighbours(instead, amounts)
+            made_of_it = evidence.implied(implied, instead, close[rows - 1]) & nearer
+            whole_stretch = same & at_split
+            certain = (made_of_it | whole_stretch | (same & between)) & (rows <= first) & (divided_by == 1.0)
             if not certain.any():
                 continue
             possible = evidence.price_speaks_for(instead, paid, close, rows) >= evidence.CONTRARY
             certain &= possible
+            whole_stretch &= certain
             for n in range(int(np.searchsorted(rows, first, side="right")) - 2, -1, -1):
-                if certain[n + 1] and possible[n] and divided_by[n] == 1.0:
-                    nearer = abs(np.log(instead[n] / instead[n + 1])) < abs(np.log(paid[n] / instead[n + 1]))
-                    certain[n] |= nearer
+                if whole_stretch[n + 1] and possible[n] and divided_by[n] == 1.0:
+                    whole_stretch[n] = abs(np.log(paid[n] / paid[n + 1])) <= np.log(LARGEST_STEP)
+            certain |= whole_stretch
             amounts, divided_by = np.where(certain, instead, amounts), np.where(certain, divisor, divided_by)
     return _with_amounts(frame, rows, amounts, divided_by != 1.0, "dividend_split_adjusted")
 
@@ -153,10 +160,10 @@ def with_dividends_in_the_unit_of_prices(frame: pd.DataFrame, snapshot: rule.Sna
 def without_repeated_dividends(frame: pd.DataFrame, snapshot: rule.Snapshot) -> pd.DataFrame:
     """A dividend given again within two sessions is counted once (`repeated_dividend_dropped` where it is dropped).
 
-    Kept is the first, unless only the second is in the source's adjusted close, or the price speaks for it: sources
-    that reckon with too short a settlement date an ex-session too late (STX 2014-11-07, JPM 2017-04-05). Both stay when
-    the price speaks decisively for both. Of two within ten sessions, one of which was repaired for its unit, that one
-    is dropped.
+    Kept is the one that the source's adjusted close knows; when it knows both or neither, the first, unless the price
+    speaks for the second: sources that reckon with too short a settlement date an ex-session too late (STX 2014-11-07,
+    JPM 2017-04-05). Both stay when the price speaks decisively for both. Of two within ten sessions, one of which was
+    repaired for its unit, that one is dropped.
     """
     rows, paid = _payments(frame)
     if len(rows) < 2:
@@ -175,9 +182,11 @@ def without_repeated_dividends(frame: pd.DataFrame, snapshot: rule.Snapshot) -> 
         if repaired[first] != repaired[second]:
             dropped[first if repaired[first] else second] = True
         elif gap[n] <= REPEATED_WITHIN and max(for_none[first], for_none[second]) > -evidence.DECISIVE:
-            known_later = known[second] and not known[first]
-            falls_later = for_none[first] - for_none[second] >= -evidence.CONTRARY
-            dropped[first if known_later or falls_later else second] = True
+            if known[first] != known[second]:
+                is_second = known[second]
+            else:
+                is_second = for_none[first] - for_none[second] >= -evidence.CONTRARY
+            dropped[first if is_second else second] = True
     return _with_amounts(frame, rows, np.where(dropped, 0.0, paid), dropped, "repeated_dividend_dropped")
 
 
@@ -254,6 +263,13 @@ def _fits_neighbours(instead: np.ndarray, amounts: np.ndarray) -> np.ndarray:
         same |= np.abs(instead / other - 1) <= SAME_AMOUNT
         like &= _alike(instead, other) | np.isnan(other)
     return same & like
+
+
+def _nearer_to_neighbours(instead: np.ndarray, amounts: np.ndarray) -> np.ndarray:
+    """Where `instead` is nearer to the dividends before and after, in log terms; False without neighbours."""
+    off = [np.abs(np.log([other / instead, other / amounts])) for other in (_before(amounts), _after(amounts))]
+    instead_off, amounts_off = np.nansum(off, axis=0)
+    return instead_off < amounts_off
 
 
 def _alike(amounts: np.ndarray, others: np.ndarray) -> np.ndarray:

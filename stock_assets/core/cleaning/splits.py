@@ -75,32 +75,33 @@ def _in_old_shares(frame: pd.DataFrame, row: int) -> tuple[np.ndarray, np.ndarra
     The latter as positions, one or none, when near the split.
     """
     ratio = float(np.log(frame["stock_splits"].to_numpy()[row]))
-    begins, ends = _edges(frame, ratio)
+    begins, ends, doubtful = _edges(frame, ratio)
     old = np.zeros(len(frame), dtype=bool)
     begin: int | None = 0
     for edge in np.flatnonzero(begins | ends):
         if begins[edge]:
             begin = int(edge)
         elif begin is not None:
-            # One jump alone, from the start of the data, may be the market's; two opposite ones are not.
-            if (abs(edge - row) <= NEAR) if begin == 0 else (begin <= row + NEAR):
+            # One jump alone, from the start of the data, may be the market's, or have a beginning that was not clear.
+            single = abs(edge - row) <= NEAR and not doubtful[:edge].any()
+            if single if begin == 0 else begin <= row + NEAR:
                 old[begin:edge] = True
             begin = None
     unended = [begin] if begin and abs(begin - row) <= NEAR else []
     return old, np.array(unended, dtype=int)
 
 
-def _edges(frame: pd.DataFrame, ratio: float) -> tuple[np.ndarray, np.ndarray]:
-    """First bars of stretches in old shares, and first bars after them (bool, one a row each)."""
+def _edges(frame: pd.DataFrame, ratio: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First bars of stretches in old shares, first bars after them, and what may be one of the former (bool, each)."""
     prices = np.log(frame[list(PRICES)].to_numpy())
     close = frame["close"].to_numpy()
     ranges = np.ptp(prices, axis=1)
     jumps = np.full(len(frame), np.nan)
     jumps[1:] = np.diff(prices[:, PRICES.index("close")])
     possible = np.flatnonzero(np.abs(np.abs(jumps) - abs(ratio)) <= abs(ratio) / 3)
-    begins, ends = np.zeros((2, len(frame)), dtype=bool)
+    begins, ends, doubtful = np.zeros((3, len(frame)), dtype=bool)
     if not len(possible):
-        return begins, ends
+        return begins, ends, doubtful
     paid = np.nan_to_num(frame["dividends"].to_numpy()[possible], posinf=0.0)
     payable = np.where((paid > 0) & (paid < close[possible - 1]), paid, 0.0)
     # A special dividend makes such a jump as well, and then none is left once it is added.
@@ -111,7 +112,8 @@ def _edges(frame: pd.DataFrame, ratio: float) -> tuple[np.ndarray, np.ndarray]:
     quiet = np.maximum(ranges[possible], ranges[possible - 1]) <= QUIET * abs(ratio)
     for edges, expected in ((begins, ratio), (ends, -ratio)):
         edges[possible] = clear & quiet & (np.abs(earned - expected) <= tolerance)
-    return begins, ends
+    doubtful[possible] = ~begins[possible] & (np.sign(earned) == np.sign(ratio))
+    return begins, ends, doubtful
 
 
 def _in_new_shares(frame: pd.DataFrame, old: np.ndarray, ratio: float) -> pd.DataFrame:

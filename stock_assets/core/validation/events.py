@@ -58,7 +58,7 @@ ALIKE = 1.2
 LONG_SPACING = 40
 """Usual spacing, in sessions, from which a second dividend soon after is odd; funds pay monthly or weekly."""
 
-SPLIT_AGAIN = 10
+SPLIT_AGAIN = 5
 """Sessions within which no company splits by the same ratio again: it takes weeks to have one approved."""
 
 LIKE_NEIGHBOURS = 1.6
@@ -73,7 +73,7 @@ REGULAR = 1.1
 SMALLEST_AMOUNT = 0.001
 """Dividends a share below this, in dollars as they were paid, are suspected of a wrong unit: boards pay in cents.
 
-The smallest of 480 real ones is 0.01 (NVDA, before its split), the smallest usual ones of foreign banks 0.003.
+The smallest of 650 real ones is 0.01 (NVDA, before its split), the smallest usual ones of foreign banks 0.003.
 """
 
 
@@ -111,10 +111,10 @@ def no_jump_looks_like_a_split(frame: pd.DataFrame, *, ticker: str, as_of: datet
 
     A split is by a usual ratio and no more than the market's own move off, is there at the open, in a quiet bar, stays,
     and changes the volume by its ratio; a crash opens wide, trades wildly and a multiple of the usual volume. A jump by
-    more than `BEYOND_MARKETS` in quiet bars is reported in any case. Dividends are added back first; where a split is
-    recorded, its ratio is in the prices already, so a jump counts all the same.
+    more than `BEYOND_MARKETS` in quiet bars is reported in any case, and so is any such jump on the session of a
+    recorded split, as that should leave none. Dividends are added back first.
     """
-    if unreadable := finding.unreadable(frame, (*PRICES, "volume", "dividend")):
+    if unreadable := finding.unreadable(frame, (*PRICES, "volume", "dividend", "split_ratio")):
         return unreadable
     expected = "0 sessions with a jump that looks like a split"
     if len(frame) < 2:
@@ -128,18 +128,21 @@ def no_jump_looks_like_a_split(frame: pd.DataFrame, *, ticker: str, as_of: datet
     rows = rows[rows > 0]
     jump = jump[rows]
     usual = evidence.usual_moves(close, rows)
-    opened = np.abs(np.log((open_[rows] + paid[rows]) / close[rows - 1]) - jump) <= QUIET * np.abs(jump)
+    at_open = np.log((open_[rows] + paid[rows]) / close[rows - 1])
+    opened = np.abs(at_open - jump) <= QUIET * np.abs(jump)
     quiet = np.log(high[rows] / low[rows]) <= QUIET * np.abs(jump)
     lasting = np.abs(np.log(_level_after(close, rows) / _level_before(close, rows)) - jump) <= np.abs(jump) / 3
     like_one = (np.abs(jump) >= JUMP_IN_USUAL_MOVES * usual) & opened & quiet & lasting
     ratios = np.log(USUAL_SPLITS)
-    off = np.abs(np.abs(jump)[:, None] - ratios).min(axis=1)
+    # What the market did on its own blurs the close more than the open.
+    off = np.abs(np.abs([jump, at_open])[:, :, None] - ratios).min(axis=(0, 2))
     usual_ratio = off <= np.minimum(USUAL_MOVES_OFF * usual, 0.1)
     with np.errstate(divide="ignore", invalid="ignore"):
         change = np.log(_level_after(volume, rows, 3) / _level_before(volume, rows, _VOLUMES))
     by_ratio = ~np.isfinite(change) | (np.abs(change + jump) <= np.log(VOLUME_FACTOR))
     bad = np.zeros(len(frame), dtype=bool)
-    bad[rows[like_one & ((usual_ratio & by_ratio) | (np.abs(jump) >= np.log(BEYOND_MARKETS)))]] = True
+    recorded = frame["split_ratio"].to_numpy()[rows] != 1.0
+    bad[rows[like_one & ((usual_ratio & by_ratio) | recorded | (np.abs(jump) >= np.log(BEYOND_MARKETS)))]] = True
     return finding.none_of(frame, bad, expected)
 
 
@@ -175,34 +178,36 @@ def large_dividends_show_in_the_price(frame: pd.DataFrame, *, ticker: str, as_of
     """The price fell by what was paid, where that is much. Observed: dividends that the price decisively denies.
 
     Of dividends of at least `LARGE_DIVIDEND`. A unit mixed up, a dividend of another class of shares, a wrong session,
-    or a share that trades with due bills: a person has to look. Sessions on which the price did not move say nothing.
+    or a share that trades with due bills: a person has to look. Sessions without a trade say nothing.
     """
-    if unreadable := finding.unreadable(frame, ("close", "dividend")):
+    if unreadable := finding.unreadable(frame, ("close", "dividend", "volume")):
         return unreadable
     close, paid = frame["close"].to_numpy(dtype="float64"), frame["dividend"].to_numpy(dtype="float64")
     rows = np.flatnonzero(paid[1:] >= LARGE_DIVIDEND * close[:-1]) + 1
-    weight = evidence.price_speaks_for(np.zeros(len(rows)), paid[rows], close, rows)
+    traded = frame["volume"].to_numpy()[rows] > 0
+    weight = evidence.price_speaks_for(np.zeros(len(rows)), paid[rows], close, rows, traded=traded)
     bad = np.zeros(len(frame), dtype=bool)
     bad[rows[weight >= evidence.DECISIVE]] = True
     return finding.none_of(frame, bad, "0 dividends of 2 % and more that the price denies")
 
 
-def no_dividend_comes_again_soon(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
+def no_dividend_comes_again_soon(
+    clean: pd.DataFrame, raw: pd.DataFrame, *, ticker: str, as_of: datetime.date
+) -> finding.Finding:
     """No dividend follows soon after another of about the same amount. Observed: dividends that do.
 
     Soon is less than a quarter of the ticker's usual spacing, where that is at least `LONG_SPACING` sessions. Mostly
-    one payment recorded twice; boards that brought one forward (December 2012) are the exception.
+    one payment recorded twice; boards that brought one forward (December 2012) are the exception. Sessions on which
+    capital gains are paid are left out.
     """
-    if unreadable := finding.unreadable(frame, ("dividend",)):
-        return unreadable
-    paid = frame["dividend"].to_numpy(dtype="float64")
+    paid = _paid_without_gains(clean, raw)
     rows = np.flatnonzero(paid > 0)
-    bad = np.zeros(len(frame), dtype=bool)
+    bad = np.zeros(len(clean), dtype=bool)
     gaps = np.diff(rows)
     if len(gaps) >= 2 and np.median(gaps) >= LONG_SPACING:
         alike = np.abs(np.diff(np.log(paid[rows]))) <= np.log(ALIKE)
         bad[rows[1:][alike & (gaps * OFTEN < np.median(gaps))]] = True
-    return finding.none_of(frame, bad, "0 dividends soon after another of the same size")
+    return finding.none_of(clean, bad, "0 dividends soon after another of the same size")
 
 
 def no_split_comes_again_soon(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:
@@ -216,23 +221,22 @@ def no_split_comes_again_soon(frame: pd.DataFrame, *, ticker: str, as_of: dateti
     return finding.none_of(frame, bad, f"0 splits by the ratio of another within {SPLIT_AGAIN} sessions before")
 
 
-def no_dividend_is_in_old_shares(
+def no_regular_dividend_stands_out(
     clean: pd.DataFrame, raw: pd.DataFrame, *, ticker: str, as_of: datetime.date
 ) -> finding.Finding:
-    """No regular dividend is off from its neighbours by the ratio of a later split. Observed: those that are.
+    """No regular dividend is off from its neighbours by 100 or by the ratio of a later split. Observed: those that are.
 
     Regular is one without another within half the usual spacing, where dividends change little (see `REGULAR`). It is
     suspect when it is like neither the one before
-    nor the one after, and would be like both (see `LIKE_NEIGHBOURS`) if it were divided by the ratio of a split since.
-    Sessions on which only capital gains are paid are left out.
+    nor the one after, and would be like both (see `LIKE_NEIGHBOURS`) if it were divided by the ratio of a split since,
+    or by 100 or its inverse.
+    Sessions on which capital gains are paid are left out.
     """
-    paid, ratio = (clean[name].to_numpy(dtype="float64") for name in ("dividend", "split_ratio"))
-    dividends = raw.loc[~raw.index.duplicated(), "dividends"].reindex(clean.index).to_numpy()
-    paid = np.where(dividends > 0, paid, 0.0)
+    paid, ratio = _paid_without_gains(clean, raw), clean["split_ratio"].to_numpy(dtype="float64")
     rows, splits = np.flatnonzero(paid > 0), np.flatnonzero(ratio != 1.0)
     bad = np.zeros(len(clean), dtype=bool)
-    expected = "0 dividends that a split would explain"
-    if len(rows) < 3 or not len(splits):
+    expected = "0 regular dividends off by 100 or a split's ratio"
+    if len(rows) < 3:
         return finding.none_of(clean, bad, expected)
     amount, gaps = np.log(paid[rows]), np.diff(rows)
     if np.quantile(np.abs(np.diff(amount)), 0.25) > np.log(REGULAR):
@@ -241,10 +245,17 @@ def no_dividend_is_in_old_shares(
     above = np.stack([amount[1:-1] - amount[:-2], amount[1:-1] - amount[2:]])
     like = np.log(LIKE_NEIGHBOURS)
     unlike = (np.abs(above) > like).all(axis=0)
-    for split in splits:
-        explained = (np.abs(above - np.log(ratio[split])) <= like).all(axis=0) & (rows[1:-1] <= split)
+    last = len(clean) - 1
+    for factor, until in [(100.0, last), (0.01, last), *((ratio[split], split) for split in splits)]:
+        explained = (np.abs(above - np.log(factor)) <= like).all(axis=0) & (rows[1:-1] <= until)
         bad[rows[1:-1][alone & unlike & explained]] = True
     return finding.none_of(clean, bad, expected)
+
+
+def _paid_without_gains(clean: pd.DataFrame, raw: pd.DataFrame) -> np.ndarray:
+    """Dividends of sessions without capital gains, which come when and as large as they come; 0 on the others."""
+    gains = raw.loc[~raw.index.duplicated(), "capital_gains"].reindex(clean.index).to_numpy()
+    return np.where(gains > 0, 0.0, clean["dividend"].to_numpy(dtype="float64"))
 
 
 def dividends_are_in_the_prices_unit(frame: pd.DataFrame, *, ticker: str, as_of: datetime.date) -> finding.Finding:

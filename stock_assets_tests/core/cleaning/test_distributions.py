@@ -110,6 +110,18 @@ class TestSplits:
         right = history(dividends={30: 0.22, 93: 0.25, 156: 0.25, 219: 0.25}, splits={190: 2.0})
         assert list(repairs(clean(with_adj_close_of(amounts(right, {156: 0.5}))))) == [156]
 
+    def test_twice_in_the_adjusted_close_by_the_ratio_of_a_split(self):
+        right = history(dividends={30: 0.5, 93: 0.5, 156: 0.5}, splits={200: 0.5})
+        assert repairs(clean(with_adj_close_of(right, amounts(right, {93: 1.0})["dividends"]))) == {}
+
+    def test_only_the_one_that_the_adjusted_close_contradicts(self):
+        right = history(dividends={30: 0.13, 93: 0.1, 156: 0.1}, splits={200: 1.5})
+        assert repairs(clean(amounts(right, {93: 0.15}))) == {93: "dividend_split_adjusted"}
+
+    def test_not_larger_ones_before(self):
+        right = history(dividends={30: 0.15, 93: 0.15, 156: 0.1, 219: 0.1}, splits={200: 2.0})
+        assert list(repairs(clean(with_adj_close_of(amounts(right, {156: 0.2}))))) == [156]
+
     def test_a_dividend_that_was_doubled_for_good(self):
         raw = history(dividends={30: 0.25, 93: 0.25, 156: 0.5, 219: 0.5}, splits={170: 2.0})
         assert repairs(clean(raw)) == {}
@@ -142,6 +154,10 @@ class TestRepeated:
         # SAND 2024-01-12
         right = history(dividends={94: 0.1})
         assert paid(clean(amounts(right, {93: 0.1}))) == {94: 0.1}
+
+    def test_the_second_when_the_adjusted_close_knows_only_the_first(self):
+        right = history(dividends={93: 5.0}, seed=3)
+        assert paid(clean(amounts(right, {95: 5.0}))) == {93: 5.0}
 
     def test_both_stay_when_the_price_falls_twice(self):
         assert repairs(clean(history(dividends={93: 15.0, 94: 15.0}))) == {}

@@ -89,6 +89,11 @@ class TestNotUnmistakable:
         raw.iloc[SPLIT - 30, raw.columns.get_loc("low")] /= 2
         assert repaired_rows(clean(raw)) == []
 
+    def test_a_stretch_whose_beginning_is_not_clear(self):
+        raw = in_old_shares(right(3.0), slice(100, SPLIT - 4), 3.0)
+        raw.iloc[100:110, raw.columns.get_indexer([*PRICES, "adj_close"])] *= 0.85
+        assert repaired_rows(clean(raw)) == []
+
     def test_a_special_dividend_of_half_the_price(self):
         # CNE.L 2023-05-16: paid back 244 of 461, and 33 for 70 the same session.
         raw = history(dividends={SPLIT: 50.0}, splits={SPLIT: 0.5})

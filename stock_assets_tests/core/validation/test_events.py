@@ -11,12 +11,15 @@ from stock_assets.sources.csv_files import CsvSource
 from stock_assets.sources.simulated import SimulatedSource
 from stock_assets_tests.core.event_frames import PRICES, amounts, history, in_old_shares, with_adj_close_of
 
-BESIDE_RAW = ("no_dividend_is_in_old_shares", "capital_gains_are_counted_once")
+BESIDE_RAW = (
+    "no_dividend_comes_again_soon",
+    "no_regular_dividend_stands_out",
+    "capital_gains_are_counted_once",
+)
 SUSPICIONS = (
     "no_jump_looks_like_a_split",
     "small_splits_are_in_the_prices",
     "large_dividends_show_in_the_price",
-    "no_dividend_comes_again_soon",
     "no_split_comes_again_soon",
     "dividends_are_in_the_prices_unit",
 )
@@ -83,6 +86,10 @@ class TestJumps:
         raw.iloc[150:, raw.columns.get_loc("volume")] *= 50
         assert suspects("no_jump_looks_like_a_split", raw) == [150]
 
+    def test_a_recorded_split_applied_by_another_ratio(self):
+        raw = in_old_shares(history(splits={150: 4.0}), slice(0, 150), 4.0 / 1.5)
+        assert suspects("no_jump_looks_like_a_split", raw) == [150]
+
     def test_a_bar_that_is_back_at_once(self):
         assert suspects("no_jump_looks_like_a_split", in_old_shares(history(), slice(150, 151), 2.0)) == []
 
@@ -115,6 +122,8 @@ class TestLargeDividends:
     def test_a_price_that_nobody_made(self):
         raw = amounts(history(), {93: 20.0})
         raw.iloc[93, raw.columns.get_indexer(PRICES)] = raw["close"].iloc[92]
+        assert suspects("large_dividends_show_in_the_price", with_adj_close_of(raw)) == [93]
+        raw.iloc[93, raw.columns.get_loc("volume")] = 0.0
         assert suspects("large_dividends_show_in_the_price", with_adj_close_of(raw)) == []
 
     def test_too_small_to_show(self):
@@ -131,6 +140,10 @@ class TestAgainSoon:
     def test_a_special_one_of_another_size(self):
         assert suspects("no_dividend_comes_again_soon", history(dividends=QUARTERS | {100: 3.0})) == []
 
+    def test_capital_gains_between(self):
+        raw = history(dividends=QUARTERS, gains={100: 1.0})
+        assert suspects("no_dividend_comes_again_soon", raw) == []
+
     def test_monthly_ones(self):
         assert suspects("no_dividend_comes_again_soon", history(dividends=dict.fromkeys(range(20, 290, 21), 0.3))) == []
 
@@ -145,12 +158,19 @@ class TestSplitsAgain:
         assert suspects("no_split_comes_again_soon", history(splits={100: 2.0, 103: 3.0, 200: 2.0})) == []
 
 
-class TestOldShares:
+class TestStandsOut:
+    @pytest.mark.parametrize("factor", [100.0, 0.01])
+    def test_in_another_unit(self, factor):
+        right = history(dividends={20: 0.05, 56: 0.05, 93: 0.052, 130: 0.055, 166: 0.055, 202: 0.055}, move=0.03)
+        raw = with_adj_close_of(amounts(right, {93: 0.052 * factor}))
+        assert suspects("no_regular_dividend_stands_out", right) == []
+        assert suspects("no_regular_dividend_stands_out", raw) == [93]
+
     def test_between_others_that_are_not_the_same_to_the_digit(self):
         right = history(dividends={20: 0.5, 56: 0.5, 93: 0.52, 130: 0.55, 166: 0.55, 202: 0.55}, splits={250: 3.0})
         raw = with_adj_close_of(amounts(right, {93: 1.56}))
-        assert suspects("no_dividend_is_in_old_shares", right) == []
-        assert suspects("no_dividend_is_in_old_shares", raw) == [93]
+        assert suspects("no_regular_dividend_stands_out", right) == []
+        assert suspects("no_regular_dividend_stands_out", raw) == [93]
 
     @pytest.mark.parametrize(
         ("dividends", "splits"),
@@ -162,7 +182,7 @@ class TestOldShares:
         ids=["split before", "raised for good", "special"],
     )
     def test_others(self, dividends, splits):
-        assert suspects("no_dividend_is_in_old_shares", history(dividends=dividends, splits=splits)) == []
+        assert suspects("no_regular_dividend_stands_out", history(dividends=dividends, splits=splits)) == []
 
 
 class TestUnits:
@@ -212,7 +232,8 @@ def test_nothing_in_real_prices(real_prices_dir, day, ticker):
     session = date.fromisoformat(day)
     bars = CsvSource(real_prices_dir / f"as_of_{day}").fetch(ticker, session).bars
     table = clean(adjusting.as_served_on(bars, session))
-    found = [name for name in SUSPICIONS if not getattr(validation, name)(table, ticker=ticker, as_of=session).passed]
+    asked = [(name, (table,)) for name in SUSPICIONS] + [(name, (table, bars)) for name in BESIDE_RAW]
+    found = [name for name, of in asked if not getattr(validation, name)(*of, ticker=ticker, as_of=session).passed]
     assert found == []
     assert np.isfinite(table["adjusted_close"]).all()
 
