@@ -68,7 +68,16 @@ def main() -> None:
     )
     repeats = measuring.repeats(arguments)
     turns = [(ticker, table) for _ in range(repeats) for ticker, table in tables.items()]
-    measured = [measure(ticker, table, refits) for ticker, table in track(turns, "pairs", console=Console(stderr=True))]
+    measured = []
+    for ticker, table in track(turns, "pairs", console=Console(stderr=True)):
+        measured.append(pair := measure(ticker, table, refits))
+        # Told at once, as a pair may take minutes and a run may be stopped.
+        losses_of_pair = ", ".join(f"{side} {loss:.4f}" for side, loss in pair.log_loss.mean().items())
+        print(
+            f"{ticker}: ours {pair.seconds[0]:.1f} s, plain {pair.seconds[1]:.1f} s; log loss {losses_of_pair}",
+            flush=True,
+        )
+    print()
     show(measured)
 
 
