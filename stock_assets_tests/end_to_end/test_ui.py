@@ -191,12 +191,8 @@ def test_an_assets_page_tells_what_it_is_and_holds(server, browser, clicked):
 def test_the_checks_are_shown_as_passed(server, browser, clicked):
     from playwright.sync_api import expect
 
-    asked = {
-        "raw_prices": len([*checks.RAW, *checks.RAW_BESIDE_EARLIER]),
-        "clean_prices": len([*checks.CLEAN, *checks.CLEAN_BESIDE_RAW]),
-        "features": len(checks.FEATURES),
-    }
-    for asset, count in asked.items():
+    for asset in ("raw_prices", "clean_prices", "features"):
+        count = len(checks.ASKED[asset])
         browser.page.goto(f"/assets/{asset}?view=checks")
         expect(browser.page.get_by_text(f"Checks ({count})")).to_be_visible()
         expect(browser.page.get_by_text("Succeeded", exact=True)).to_have_count(count)
