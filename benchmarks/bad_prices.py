@@ -178,13 +178,9 @@ def _failing(case: str, raw: pd.DataFrame) -> tuple[str, ...]:
         clean = _clean(case, raw)
     except BadPricesError:
         return ()
-    asked = [(check.name, (clean,)) for check in checks.CLEAN]
-    asked += [(check.name, (clean, raw)) for check in checks.CLEAN_BESIDE_RAW]
-    return tuple(
-        name
-        for name, tables in asked
-        if name not in _TOLD_ANYWAY and not getattr(validation, name)(*tables, ticker=case, as_of=as_of).passed
-    )
+    found = validation.ask(checks.CLEAN, clean, ticker=case, as_of=as_of)
+    found += validation.ask(checks.CLEAN_BESIDE_RAW, clean, raw, ticker=case, as_of=as_of)
+    return tuple(check.name for check, finding in found if check.name not in _TOLD_ANYWAY and not finding.passed)
 
 
 def _same(clean: pd.DataFrame, fixed: pd.DataFrame) -> tuple[bool, bool]:

@@ -167,8 +167,7 @@ def encode(work: Work, asset: str, value: Any) -> Mapping[str, bytes]:
 
 def check(work: Work, asked: Sequence[checks.Check], *frames: Any) -> None:
     """Asks what the graph's checks ask, and halts where they do."""
-    for question in asked:
-        finding = getattr(validation, question.name)(*frames, **work.about)
+    for question, finding in validation.ask(asked, *frames, **work.about):
         if question.blocking and not finding.passed:
             raise SystemExit(f"{work.ticker} {work.session}: {question.name}: {finding.observed}, {finding.expected}")
 

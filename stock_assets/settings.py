@@ -86,6 +86,9 @@ class Settings:
         def text(variable: str) -> str | None:
             return env.get(variable, "").strip() or None
 
+        def number(variable: str, default: str, of: str, least: int, most: int) -> float:
+            return _number(variable, text(variable) or default, of, default, least, most)
+
         def path(variable: str, default: Path) -> Path:
             given = text(variable)
             return Path(given).expanduser().absolute() if given else default
@@ -103,9 +106,9 @@ class Settings:
             alert_webhook=text("STOCK_ASSETS_ALERT_WEBHOOK"),
             yahoo_url=text("STOCK_ASSETS_YAHOO_URL"),
             log_dir=path("STOCK_ASSETS_LOG_DIR", root / "logs"),
-            retry_delay=_seconds("STOCK_ASSETS_RETRY_DELAY", text("STOCK_ASSETS_RETRY_DELAY") or "5"),
-            yahoo_requests_per_minute=_rate(
-                "STOCK_ASSETS_YAHOO_REQUESTS_PER_MINUTE", text("STOCK_ASSETS_YAHOO_REQUESTS_PER_MINUTE") or "120"
+            retry_delay=number("STOCK_ASSETS_RETRY_DELAY", "5", "seconds", 0, 3600),
+            yahoo_requests_per_minute=number(
+                "STOCK_ASSETS_YAHOO_REQUESTS_PER_MINUTE", "120", "requests a minute", 1, 6000
             ),
             dagster_home=path("DAGSTER_HOME", root / ".dagster"),
             data_dir_is_default=data_dir is None,
@@ -173,21 +176,11 @@ def _date(variable: str, text: str) -> date:
         raise SettingsError(f"{variable} is {text!r}; expected a date such as 2020-01-02") from error
 
 
-def _seconds(variable: str, text: str) -> float:
+def _number(variable: str, text: str, of: str, example: str, least: int, most: int) -> float:
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError as error:
-        raise SettingsError(f"{variable} is {text!r}; expected a number of seconds such as 5") from error
-    if not 0 <= seconds <= 3600:
-        raise SettingsError(f"{variable} is {text!r}; expected between 0 and 3600 seconds")
-    return seconds
-
-
-def _rate(variable: str, text: str) -> float:
-    try:
-        per_minute = float(text)
-    except ValueError as error:
-        raise SettingsError(f"{variable} is {text!r}; expected a number of requests a minute such as 120") from error
-    if not 1 <= per_minute <= 6000:
-        raise SettingsError(f"{variable} is {text!r}; expected between 1 and 6000 requests a minute")
-    return per_minute
+        raise SettingsError(f"{variable} is {text!r}; expected a number of {of} such as {example}") from error
+    if not least <= number <= most:
+        raise SettingsError(f"{variable} is {text!r}; expected between {least} and {most} {of}")
+    return number

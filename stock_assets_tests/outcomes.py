@@ -181,8 +181,8 @@ def has_raw_form(raw: pd.DataFrame) -> bool:
 
 def _asked(asked: tuple[checks.Check, ...], frames: tuple[pd.DataFrame, ...], names: dict) -> set[str]:
     failing = set()
-    for check in asked:
-        if not (finding := getattr(validation, check.name)(*frames, **names)).passed:
+    for check, finding in validation.ask(asked, *frames, **names):
+        if not finding.passed:
             if check.blocking:
                 raise DataError(f"blocking check {check.name}: {finding.observed}; expected {finding.expected}")
             failing.add(check.name)

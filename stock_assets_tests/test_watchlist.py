@@ -35,6 +35,15 @@ def test_tickers_that_yaml_takes_for_other_things_are_texts(tmp_path):
     assert watchlist.read(path).tickers == ["ON", "NO", "TRUE", "0700.HK"]
 
 
+def assert_refused(tmp_path, text, problem):
+    """Reading `text` fails in one line with the file's name and the problem."""
+    path = write(tmp_path, text)
+    with pytest.raises(SettingsError, match=problem) as caught:
+        watchlist.read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -52,11 +61,7 @@ def test_tickers_that_yaml_takes_for_other_things_are_texts(tmp_path):
     ],
 )
 def test_anything_else_is_refused_naming_the_file_and_the_problem(tmp_path, text, problem):
-    path = write(tmp_path, text)
-    with pytest.raises(SettingsError, match=problem) as caught:
-        watchlist.read(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert_refused(tmp_path, text, problem)
 
 
 MODELS = """
@@ -119,10 +124,7 @@ def test_editing_keeps_models(tmp_path):
     ],
 )
 def test_a_model_that_can_not_be(tmp_path, text, problem):
-    path = write(tmp_path, text)
-    with pytest.raises(SettingsError, match=problem) as caught:
-        watchlist.read(path)
-    assert str(path) in str(caught.value)
+    assert_refused(tmp_path, text, problem)
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):

@@ -3,9 +3,7 @@
 Dagster's is made when absent, with our configuration, so that nothing phones home by default.
 """
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +46,7 @@ def instance(dagster_home: Path) -> "dg.DagsterInstance":
 
     prepare(dagster_home)
     try:
-        with _alone(dagster_home):
+        with atomic.alone(dagster_home / ".lock"):
             return dg.DagsterInstance.from_config(str(dagster_home))
     except (
         yaml.YAMLError,
@@ -58,16 +56,6 @@ def instance(dagster_home: Path) -> "dg.DagsterInstance":
         OSError,
     ) as error:
         raise unusable(dagster_home, error) from error
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time. The kernel lets go of the lock when its holder dies, however it dies."""
-    import fcntl
-
-    with (folder / ".lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def prepare_logs(log_dir: Path) -> None:

@@ -111,7 +111,7 @@ def _failed(
 ) -> list[Failed]:
     from stock_assets.core import validation
 
-    found = ((check, getattr(validation, check.name)(*frames, ticker=ticker, as_of=session)) for check in asked)
+    found = validation.ask(asked, *frames, ticker=ticker, as_of=session)
     return [(check, finding) for check, finding in found if not finding.passed]
 
 

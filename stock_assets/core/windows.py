@@ -68,12 +68,6 @@ def sample_deviation(second_moment: Floats, window: int) -> Floats:
     return np.sqrt(second_moment * (window / (window - 1)))
 
 
-def rolling_deviation(values: Floats, window: int) -> Floats:
-    """Sample standard deviation (n - 1) of the last `window` values; NaN as in `rolling_means`."""
-    [[_, second]] = rolling_moments(values, [window])
-    return sample_deviation(second, window)
-
-
 def _folded(rows: _State, merge: _Merge, windows: Sequence[int]) -> list[_State]:
     """The state of every full window, for each of `windows`; the i-th value is that of rows i to i + window - 1."""
     n_rows = rows[0].shape[-1]

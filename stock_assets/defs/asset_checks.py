@@ -110,7 +110,7 @@ def _ask(context: dg.AssetCheckExecutionContext, asked: Iterable[checks.Check], 
     from stock_assets.core import validation
 
     ticker, session = partitions.split(context.partition_key)
-    return [(check, getattr(validation, check.name)(*frames, ticker=ticker, as_of=session)) for check in asked]
+    return validation.ask(asked, *frames, ticker=ticker, as_of=session)
 
 
 def _keep_blocked(

@@ -25,7 +25,7 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -324,7 +324,7 @@ class _LocalFolder:
 
     def replace(self, artefact: _Artefact, contents: Mapping[str, bytes], seal: Seal) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        with self._lock():
+        with atomic.alone(self.path / ".lock"):
             self._remove_temporaries(artefact)
             stored = self.get(artefact.seal_name)
             if stored == seal.text.encode() and all(self.get(name) == data for name, data in contents.items()):
@@ -354,15 +354,6 @@ class _LocalFolder:
             finally:
                 for temporary in (*temporaries.values(), seal_temporary):
                     temporary.unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        """One writer at a time. The kernel lets go of the lock when its holder dies, however it dies."""
-        import fcntl
-
-        with (self.path / ".lock").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def _remove_temporaries(self, artefact: _Artefact) -> None:
         """What a killed writer of this artefact left behind; the lock says that nobody is using it."""

@@ -1,8 +1,9 @@
-"""Writing one plain file whole or not at all. Artefacts, which are sealed, have their own way (see artefacts)."""
+"""Writing one plain file whole or not at all; one process at a time. Artefacts, sealed, are written by artefacts."""
 
 import contextlib
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -29,6 +30,19 @@ def write_synced(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """One process at a time among those that name the same file, which is made when absent; its folder must be there.
+
+    The kernel lets go of the lock when its holder dies, however it dies. Raises `OSError` as the file system does.
+    """
+    import fcntl
+
+    with lock.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def sync_folder(folder: Path) -> None:

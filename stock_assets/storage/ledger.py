@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stock_assets.core.errors import ArtefactError, DamagedArtefactError
-from stock_assets.storage import formats
+from stock_assets.storage import atomic, formats
 from stock_assets.storage.artefacts import ArtefactStore
 
 if TYPE_CHECKING:
@@ -116,20 +116,17 @@ def _page(store: ArtefactStore, ticker: str, session: date) -> list[Entry]:
 
 @contextlib.contextmanager
 def _alone(store: ArtefactStore, ticker: str, session: date) -> Iterator[None]:
-    """One writer at a time for a ticker. The kernel lets go of the lock when its holder dies, however it dies."""
+    """One writer at a time for a ticker, where the store is a folder."""
     folder = store.path(ASSET, ticker, session, _SUFFIX).parent
     if not isinstance(folder, Path):
         yield
         return
-    import fcntl
-
     # The store's own lock is taken by each of its writes, for the write alone; here reading belongs to it as well.
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".ledger.lock").open("ab")
-    except OSError as error:
-        reason = os.strerror(error.errno or errno.EIO)
-        raise ArtefactError(f"{ticker} {session}: {ASSET} can't be written to {folder}: {reason}") from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(atomic.alone(folder / ".ledger.lock"))
+        except OSError as error:
+            reason = os.strerror(error.errno or errno.EIO)
+            raise ArtefactError(f"{ticker} {session}: {ASSET} can't be written to {folder}: {reason}") from error
         yield

@@ -81,8 +81,8 @@ REPAIRED = {
 
 
 def failed(asked, *frames, ticker: str, as_of: date) -> set[str]:
-    findings = {check.name: getattr(validation, check.name)(*frames, ticker=ticker, as_of=as_of) for check in asked}
-    return {name for name, finding in findings.items() if not finding.passed}
+    found = validation.ask(asked, *frames, ticker=ticker, as_of=as_of)
+    return {check.name for check, finding in found if not finding.passed}
 
 
 @pytest.mark.parametrize("as_of", [THEN, NOW], ids=str)

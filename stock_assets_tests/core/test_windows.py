@@ -45,7 +45,8 @@ class TestWindows:
 
     def test_deviation_divides_by_one_less(self):
         # mean 3, deviations -2, -1, 3: (4 + 1 + 9) / 2
-        assert windows.rolling_deviation(values(1, 2, 6), 3)[-1] == pytest.approx(math.sqrt(7))
+        [[_, second]] = windows.rolling_moments(values(1, 2, 6), [3])
+        assert windows.sample_deviation(second, 3)[-1] == pytest.approx(math.sqrt(7))
 
     @pytest.mark.parametrize("window", [2, 5, 20, 21, 63])
     def test_moments_of_equal_numbers_are_exactly_zero(self, window):

@@ -188,7 +188,7 @@ def test_a_quarantine_that_can_not_be_written_does_not_hide_the_error(tmp_path: 
 def ask(*names: str, frame: pd.DataFrame) -> list[tuple[checks.Check, validation.Finding]]:
     asked = [check for check in checks.RAW if check.name in names]
     assert len(asked) == len(names)
-    return [(check, getattr(validation, check.name)(frame, ticker="TSLA", as_of=FRIDAY)) for check in asked]
+    return validation.ask(asked, frame, ticker="TSLA", as_of=FRIDAY)
 
 
 def test_checks_that_block_leave_what_they_found(store: ArtefactStore):

@@ -5,6 +5,11 @@ stop the graph, is in checks. Repairs, and what stops a table from being made at
 the tables in schemas.
 """
 
+import datetime
+from collections.abc import Iterable
+from typing import Any
+
+from stock_assets.core.checks import Check
 from stock_assets.core.validation.bars import (
     high_is_at_least_low,
     open_and_close_lie_between_low_and_high,
@@ -84,3 +89,8 @@ __all__ = [
     "targets_are_what_followed",
     "volume_is_seldom_zero",
 ]
+
+
+def ask(asked: Iterable[Check], *tables: Any, ticker: str, as_of: datetime.date) -> list[tuple[Check, Finding]]:
+    """Each check with what its predicate found in `tables`, in order."""
+    return [(check, globals()[check.name](*tables, ticker=ticker, as_of=as_of)) for check in asked]
