@@ -24,7 +24,8 @@ class ReportInputs:
     """Everything a report is made from: the results of one ticker after the close of `as_of`.
 
     `clean`, `backtest` and `predictions` are tables of core.schemas; `metrics` and `evaluation` the JSON of
-    price_metrics and evaluation. The evaluation may be some sessions older than `as_of`, never younger.
+    price_metrics and evaluation, `card` that of core.model_card, `quality` that of core.quality. Evaluation and card
+    may be some sessions older than `as_of`, never younger.
     """
 
     ticker: str
@@ -35,6 +36,8 @@ class ReportInputs:
     backtest: pd.DataFrame
     evaluation: dict[str, Any]
     predictions: pd.DataFrame
+    card: dict[str, Any]
+    quality: dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)

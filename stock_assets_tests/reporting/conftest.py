@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stock_assets.core import evaluation, metrics
+from stock_assets.core import evaluation, metrics, model_settings
 from stock_assets.reporting import html
 
 
@@ -109,7 +109,117 @@ def make_inputs(*, ticker: str = "DEMO", source: str = "csv", n: int = 1500) -> 
         backtest=backtest,
         evaluation=evaluation.evaluate(backtest, ticker=ticker, as_of=as_of.date(), source=source),
         predictions=predictions,
+        card=card_of(clean, ticker=ticker, source=source),
+        quality=quality_of(clean, ticker=ticker, source=source),
     )
+
+
+def card_of(clean: pd.DataFrame, *, ticker: str, source: str) -> dict[str, Any]:
+    """The card of a random forest that found little in four features."""
+    as_of = clean.index[-1]
+    first, last, known = clean.index[0], clean.index[-2], len(clean) - 1
+    importance = {"return_5": 0.31, "return_21": 0.28, "volatility_21": 0.25, "rsi_14": 0.16}
+    rises = {
+        "return_5": {"mean": 0.00212, "deviation": 0.00091},
+        "return_21": {"mean": 0.00035, "deviation": 0.00082},
+        "volatility_21": {"mean": -0.00011, "deviation": 0.00049},
+        "rsi_14": {"mean": -0.00048, "deviation": 0.00038},
+    }
+    settings = model_settings.ModelSettings()
+    return {
+        "ticker": ticker,
+        "as_of": f"{as_of:%Y-%m-%d}",
+        "source": source,
+        "estimator": settings.estimator,
+        "hyperparameters": settings.hyperparameters(),
+        "fingerprint": settings.fingerprint(),
+        "seed": settings.seed,
+        "target": {
+            "horizon_sessions": 1,
+            "return": "total return (dividends included) from the close of a session to the close 1 session(s) later",
+            "up": "whether that return is above zero",
+        },
+        "features": list(importance),
+        "feature_importance": importance,
+        "feature_importance_measures": "mean decrease in impurity, in sample: a hint, no proof",
+        "permutation_importance": {
+            "measures": "rise of the log loss (nats a forecast) when one feature is shuffled among the rows held out",
+            "n_repeats": 10,
+            "n_rows": known // 5,
+            "features": rises,
+            "why": None,
+        },
+        "n_train": known,
+        "train_start": f"{first:%Y-%m-%d}",
+        "train_end": f"{last:%Y-%m-%d}",
+        "last_target_session": f"{as_of:%Y-%m-%d}",
+        "snapshot_sha256": "ab" * 32,
+        "attempts": [
+            {"part": part, "attempt": 1, "changed": {}, "outcome": "fitted"} for part in ("classifier", "regressor")
+        ],
+        "in_sample": {
+            "note": "Scores on the training rows themselves.",
+            "accuracy": 0.561,
+            "brier": 0.2471,
+            "r2": 0.0123,
+            "up_share": 0.521,
+            "mean_return": 0.00052,
+        },
+        "holdout": {
+            "note": "One try out of sample.",
+            "changed": {"n_estimators": 38},
+            "n_train": known - known // 5 - 1,
+            "train_end": f"{clean.index[known - known // 5 - 2]:%Y-%m-%d}",
+            "n_forecasts": known // 5,
+            "first_forecast": f"{clean.index[known - known // 5]:%Y-%m-%d}",
+            "last_forecast": f"{last:%Y-%m-%d}",
+            "accuracy": 0.507,
+            "brier": 0.2503,
+            "r2": -0.0021,
+            "accuracy_naive": 0.512,
+            "brier_naive": 0.2499,
+        },
+        "expires_after_sessions": 10,
+        "last_session": f"{as_of + pd.offsets.BDay(9):%Y-%m-%d}",
+        "libraries": {
+            "python": "3.11.9",
+            "numpy": "2.1.0",
+            "pandas": "2.3.0",
+            "scipy": "1.15.0",
+            "scikit-learn": "1.7.0",
+        },
+    }
+
+
+def quality_of(clean: pd.DataFrame, *, ticker: str, source: str) -> dict[str, Any]:
+    """Prices with two gaps, a bar that was left out, the repairs of `clean`, and two values revised since Thursday."""
+    repaired = clean["repairs"].str.split(",").explode()
+    repaired = repaired[repaired != ""]
+    return {
+        "ticker": ticker,
+        "as_of": f"{clean.index[-1]:%Y-%m-%d}",
+        "source": source,
+        "checksum": "cd" * 32,
+        "n_bars": len(clean) + 1,
+        "n_sessions": len(clean),
+        "first_session": f"{clean.index[0]:%Y-%m-%d}",
+        "last_session": f"{clean.index[-1]:%Y-%m-%d}",
+        "missing": {"n": 2, "sessions": ["2023-06-19", "2023-09-04"]},
+        "left_out": {"n": 1, "sessions": ["2023-11-23"]},
+        "repairs": [
+            {"repair": str(kind), "sessions": len(rows), "latest": f"{rows.index[-1]:%Y-%m-%d}"}
+            for kind, rows in repaired.groupby(repaired)
+        ],
+        "revisions": {
+            "compared_with": "2024-03-07",
+            "n": 2,
+            "why": None,
+            "rows": [
+                {"session": "2024-02-14", "column": "volume", "before": 41_000_000.0, "now": 43_500_000.0},
+                {"session": "2024-02-14", "column": "close", "before": 61.25, "now": None},
+            ],
+        },
+    }
 
 
 def forecasting(inputs: html.ReportInputs, **columns: Any) -> html.ReportInputs:
