@@ -87,33 +87,44 @@ def forecast(fitted: HasEstimators, values: np.ndarray) -> tuple[np.ndarray, np.
 
     A forest that saw only one direction in training answers 0 or 1.
     """
-    from sklearn.pipeline import Pipeline
+    return probability_up(fitted, values), _expected_return(fitted, values)
 
-    classifier, regressor = fitted.classifier, fitted.regressor
-    if isinstance(classifier, Pipeline):
-        return _linear_forecast(classifier, regressor, values)
+
+def probability_up(fitted: HasEstimators, values: np.ndarray) -> np.ndarray:
+    """The first half of `forecast` alone: the classifier is asked, the regressor is not."""
+    classifier = fitted.classifier
+    if _is_linear(classifier):
+        from scipy.special import expit
+
+        return expit(_linear(classifier, values))
     with _one_thread():
         shares = np.asarray(classifier.predict_proba(values), dtype="float64")
-        expected_return = np.asarray(regressor.predict(values), dtype="float64")
-    probability_up = shares @ (np.asarray(classifier.classes_) == 1).astype("float64")
     # A sum of shares can end a bit above 1.
-    return probability_up.clip(0.0, 1.0), expected_return
+    return (shares @ (np.asarray(classifier.classes_) == 1).astype("float64")).clip(0.0, 1.0)
 
 
-def _linear_forecast(classifier: Any, regressor: Any, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the two pipelines' `predict_proba` and `predict` say, with every row summed up by itself.
+def _expected_return(fitted: HasEstimators, values: np.ndarray) -> np.ndarray:
+    if _is_linear(fitted.regressor):
+        return _linear(fitted.regressor, values)
+    with _one_thread():
+        return np.asarray(fitted.regressor.predict(values), dtype="float64")
 
-    They multiply matrices, and the last bit of a row then depends on how many rows are asked about at once: a longer
-    history would change forecasts that were made already.
+
+def _is_linear(estimator: Any) -> bool:
+    from sklearn.pipeline import Pipeline
+
+    return isinstance(estimator, Pipeline)
+
+
+def _linear(pipeline: Any, values: np.ndarray) -> np.ndarray:
+    """What the linear model at the pipeline's end says of its standardised features, every row summed up by itself.
+
+    `predict` multiplies matrices, and the last bit of a row then depends on how many rows are asked about at once: a
+    longer history would change forecasts that were made already.
     """
-    from scipy.special import expit
-
-    def dot(pipeline: Any) -> np.ndarray:
-        products = pipeline[0].transform(values) * pipeline[-1].coef_.ravel()
-        # NumPy adds up in another order when the numbers of a row do not lie side by side.
-        return np.ascontiguousarray(products).sum(axis=1) + pipeline[-1].intercept_
-
-    return expit(dot(classifier)), dot(regressor)
+    products = pipeline[0].transform(values) * pipeline[-1].coef_.ravel()
+    # NumPy adds up in another order when the numbers of a row do not lie side by side.
+    return np.ascontiguousarray(products).sum(axis=1) + pipeline[-1].intercept_
 
 
 def adjustments(estimator: str, part: Part, parameters: Mapping[str, Any]) -> Sequence[dict[str, Any]]:

@@ -25,14 +25,15 @@ def brier_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def log_losses(backtest: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """-ln of the probability given to what happened, probabilities kept within [1e-6, 1 - 1e-6]; naive as for Brier."""
+    """`log_loss` of the probability; naive as for Brier."""
     up = backtest["realised_up"].to_numpy(dtype=bool)
+    return log_loss(backtest["probability_up"].to_numpy(), up), log_loss(backtest["up_share"].to_numpy(), up)
 
-    def loss(probability: np.ndarray) -> np.ndarray:
-        kept = probability.clip(_PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR)
-        return -np.log(np.where(up, kept, 1 - kept))
 
-    return loss(backtest["probability_up"].to_numpy()), loss(backtest["up_share"].to_numpy())
+def log_loss(probability_up: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """-ln of the probability given to what happened, row by row; probabilities are kept within [1e-6, 1 - 1e-6]."""
+    kept = probability_up.clip(_PROBABILITY_FLOOR, 1 - _PROBABILITY_FLOOR)
+    return -np.log(np.where(up, kept, 1 - kept))
 
 
 NAIVE_RETURNS = ("zero", "mean_return")

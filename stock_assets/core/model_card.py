@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stock_assets.core import estimators, sessions
+from stock_assets.core import estimators, permutation, sessions
 from stock_assets.core.model_settings import ModelSettings
 
 EXPIRES_AFTER_SESSIONS = 10
@@ -38,8 +38,8 @@ def describe(
     It holds: ticker, as_of, source, estimator, hyperparameters (defaults included), fingerprint of the settings, seed,
     target, features (names in order), feature_importance (mean over classifier and regressor) and what it measures,
     n_train, train_start, train_end (sessions of the first and last row), last_target_session, snapshot_sha256 of the
-    training rows, attempts, in_sample scores, holdout scores, expires_after_sessions, last_session (the last one it may
-    forecast on), libraries.
+    training rows, attempts, in_sample scores, holdout scores, permutation_importance on the rows held out (see
+    permutation.importance), expires_after_sessions, last_session (the last one it may forecast on), libraries.
 
     Args:
         fitted: What the fit on all of `rows` gave.
@@ -53,6 +53,7 @@ def describe(
     kind = settings.estimator
     importance = (estimators.importance(fitted.classifier, kind) + estimators.importance(fitted.regressor, kind)) / 2
     ahead = f"{settings.horizon} session(s) later"
+    holdout, permutation_importance = _holdout(rows, names, settings, where=f"{ticker} {as_of}")
     return {
         "ticker": ticker,
         "as_of": as_of.isoformat(),
@@ -76,7 +77,8 @@ def describe(
         "snapshot_sha256": snapshot_checksum(rows, [*names, "target_session", "target_return", "target_up"]),
         "attempts": list(fitted.attempts),
         "in_sample": _in_sample(fitted, rows, names),
-        "holdout": _holdout(rows, names, settings, where=f"{ticker} {as_of}"),
+        "holdout": holdout,
+        "permutation_importance": permutation_importance,
         "expires_after_sessions": EXPIRES_AFTER_SESSIONS,
         "last_session": sessions.next_session(as_of, EXPIRES_AFTER_SESSIONS - 1).isoformat(),
         "libraries": _libraries(),
@@ -94,20 +96,24 @@ def _in_sample(fitted: estimators.Fitted, rows: pd.DataFrame, names: list[str]) 
     }
 
 
-def _holdout(rows: pd.DataFrame, names: list[str], settings: ModelSettings, *, where: str) -> dict[str, Any] | None:
-    """Scores of the latest fifth of the training rows, forecast by a model that was fitted on the rows before it.
+def _holdout(
+    rows: pd.DataFrame, names: list[str], settings: ModelSettings, *, where: str
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Scores of the latest fifth of the training rows, forecast by a model that was fitted on the rows before it, and
+    the permutation importance of that model on them.
 
     In order of time, and purged and embargoed like a refit of the walk-forward: of the rows before, only those whose
     target was known by the close of the first row held out, less the embargo. A forest is fitted with a quarter of the
     trees, as all of them would take as long again as the model itself; the other estimators take some 0.1 s.
 
-    None when the rows before saw only one direction.
+    No scores (None), and no importance but a reason, when the rows before saw only one direction.
     """
     first = len(rows) - max(1, round(HOLDOUT_SHARE * len(rows)))
     known = int(np.searchsorted(rows["target_session"].to_numpy(), rows.index[first].to_datetime64(), side="right"))
     before, held_out = rows.iloc[: max(known - settings.embargo, 0)], rows.iloc[first:]
     if before["target_up"].nunique() < 2:
-        return None
+        why = "the rows before those held out saw fewer than two directions; expected both to fit a model on"
+        return None, permutation.unknown(why, n_rows=len(held_out))
     changed = {}
     if settings.estimator in estimators.FORESTS:
         trees = settings.all_parameters()["n_estimators"]
@@ -119,8 +125,15 @@ def _holdout(rows: pd.DataFrame, names: list[str], settings: ModelSettings, *, w
         dataclasses.replace(settings, parameters={**settings.parameters, **changed}),
         where=f"{where}, holdout",
     )
+    importance = permutation.importance(
+        fitted,
+        held_out[names].to_numpy("float64"),
+        held_out["target_up"].to_numpy("float64"),
+        names,
+        seed=settings.seed,
+    )
     up_share, mean_return = float(before["target_up"].mean()), float(before["target_return"].mean())
-    return {
+    scores = {
         "note": "One try out of sample: the latest fifth of the training rows, forecast by a model fitted on the rows "
         "before, beside naive forecasts that knew the same. Too few rows for a verdict: that is in the evaluation of "
         "the walk-forward, of the same ticker, session and fingerprint.",
@@ -134,6 +147,7 @@ def _holdout(rows: pd.DataFrame, names: list[str], settings: ModelSettings, *, w
         "accuracy_naive": float(((up_share > 0.5) == (held_out["target_up"] == 1)).mean()),
         "brier_naive": float(((up_share - held_out["target_up"]) ** 2).mean()),
     }
+    return scores, importance
 
 
 def _scores(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stock_assets.core import estimators, model_card, modelling
+from stock_assets.core import estimators, model_card, modelling, permutation
 from stock_assets.core.model_settings import ESTIMATORS, ModelSettings
 from stock_assets_tests.core import forecast_frames as frames
 
@@ -62,6 +62,7 @@ def test_the_card_is_plain_json_and_complete_for_every_estimator(estimator: str)
     assert card["hyperparameters"]["parameters"] == settings.all_parameters()
     assert estimators.IMPORTANCE[estimator] in card["feature_importance_measures"]
     assert card["holdout"]["n_forecasts"] == 60
+    assert card["permutation_importance"]["features"].keys() == set(card["features"])
 
 
 def test_an_attempt_that_failed_is_on_the_card() -> None:
@@ -154,7 +155,52 @@ def test_what_came_after_the_rows_before_teaches_the_holdout_nothing(monkeypatch
 def test_there_is_no_holdout_when_the_rows_before_saw_one_direction() -> None:
     frame = frames.features_frame(101)
     frame.loc[frame.index[:80], ["target_return", "target_up"]] = [0.01, 1.0]
-    assert train(frame).card["holdout"] is None
+    card = train(frame).card
+    assert card["holdout"] is None
+    assert card["permutation_importance"]["features"] is None
+    assert "saw fewer than two directions" in card["permutation_importance"]["why"]
+
+
+# --- The importance of each feature on the holdout ---
+
+
+def test_what_gives_the_return_away_comes_first_out_of_sample() -> None:
+    told = train(frames.features_frame(500, signal=3.0)).card["permutation_importance"]
+    features = told["features"]
+    assert list(features) == ["hint", "noise_1", "noise_2"]
+    assert told["n_rows"] == 100
+    assert max(features, key=lambda name: features[name]["mean"]) == "hint"
+    assert features["hint"]["mean"] > 0.2
+
+
+def test_importance_is_asked_of_the_rows_held_out_and_of_the_model_that_has_not_seen_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frame = frames.features_frame(201)
+    fits: list[estimators.Fitted] = []
+    fit, importance = estimators.fit, permutation.importance
+    asked: list[tuple[Any, np.ndarray]] = []
+
+    def spy_on_fit(*args: Any, **kwargs: Any) -> estimators.Fitted:
+        fits.append(fit(*args, **kwargs))
+        return fits[-1]
+
+    def spy(fitted: Any, values: np.ndarray, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        asked.append((fitted, values))
+        return importance(fitted, values, *args, **kwargs)
+
+    monkeypatch.setattr(estimators, "fit", spy_on_fit)
+    monkeypatch.setattr(permutation, "importance", spy)
+    train(frame)
+    [(fitted, values)] = asked
+    assert fitted is fits[1]  # the one fitted on rows 0 to 158: see the tests of the holdout above
+    assert np.array_equal(values, frame[["hint", "noise_1", "noise_2"]].to_numpy()[160:200])
+
+
+def test_a_holdout_of_few_rows_says_nothing_of_importance() -> None:
+    told = train(frames.features_frame(101)).card["permutation_importance"]
+    assert told["features"] is None
+    assert told["why"] == "20 rows held out; expected at least 30"
 
 
 # --- The checksum of the rows ---
