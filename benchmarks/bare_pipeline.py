@@ -27,6 +27,7 @@ from stock_assets.core import (
     metrics,
     modelling,
     prediction,
+    quality,
     schemas,
     trading,
     validation,
@@ -113,8 +114,10 @@ def predictions(work: Work, features: pd.DataFrame, model: modelling.Model, eval
 
 def report(
     work: Work,
+    raw_prices: pd.DataFrame,
     clean_prices: pd.DataFrame,
     price_metrics: dict[str, Any],
+    model: modelling.Model,
     backtest: pd.DataFrame,
     evaluation: dict[str, Any],
     predictions: pd.DataFrame,
@@ -129,6 +132,14 @@ def report(
             backtest=backtest,
             evaluation=evaluation,
             predictions=predictions,
+            card=model.card,
+            quality=quality.describe(
+                raw_prices,
+                clean_prices,
+                snapshots.Snapshot(work.store, work.ticker, work.session).earlier_table("raw_prices"),
+                **work.about_and_source,
+                checksum=work.store.file_checksum("raw_prices", work.ticker, work.session, ".parquet"),
+            ),
         )
     )
 

@@ -50,7 +50,7 @@ def describe(
         checksum: SHA-256 of the stored raw snapshot, in hex: which bytes all this is about.
     """
     kept = clean.index
-    first, last = pd.Timestamp(kept[0]).date(), pd.Timestamp(kept[-1]).date()
+    first, last = kept[0].date(), kept[-1].date()
     known = sessions.sessions_between(max(first, sessions.FIRST_SESSION), min(last, sessions.LAST_SESSION))
     served = raw.index.unique()
     return {

@@ -176,13 +176,19 @@ class ArtefactStore:
 
         Raises `MissingArtefactError` when there is no such artefact, `DamagedArtefactError` when its seal is damaged.
         """
-        artefact = _Artefact(asset, ticker, session)
-        folder = self._folder(artefact)
-        text = self._seal_text(artefact, folder)
-        if text is None:
-            raise _missing(artefact, folder)
-        _digests(artefact, text)
+        text, _ = self._sealed(_Artefact(asset, ticker, session))
         return _digest(text)
+
+    def file_checksum(self, asset: str, ticker: str, session: datetime.date, suffix: str) -> str:
+        """SHA-256 of one file of the stored artefact, as `sha256sum` gives it, taken from the seal alone.
+
+        Raises as `checksum`; `MissingArtefactError` also when the artefact has no file of that suffix.
+        """
+        artefact = _Artefact(asset, ticker, session)
+        name, (_, digests) = artefact.file_name(suffix), self._sealed(artefact)
+        if name not in digests:
+            raise _without(artefact, [name], digests)
+        return digests[name]
 
     def has(self, asset: str, ticker: str, session: datetime.date) -> bool:
         """Whether the artefact is sealed. Its bytes are not looked at (see `is_whole`)."""
@@ -228,6 +234,14 @@ class ArtefactStore:
         path = self.base / asset / ticker
         return _LocalFolder(path) if isinstance(path, Path) else _RemoteFolder(path)
 
+    def _sealed(self, artefact: _Artefact) -> tuple[bytes, dict[str, str]]:
+        """The artefact's seal as it stands, and what it says: name -> SHA-256."""
+        folder = self._folder(artefact)
+        text = self._seal_text(artefact, folder)
+        if text is None:
+            raise _missing(artefact, folder)
+        return text, _digests(artefact, text)
+
     def _seal_text(self, artefact: _Artefact, folder: "_LocalFolder | _RemoteFolder") -> bytes | None:
         try:
             return folder.get(artefact.seal_name)
@@ -248,9 +262,7 @@ def _read(
         wanted = sorted(digests) if suffixes is None else [artefact.file_name(suffix) for suffix in suffixes]
         absent = [name for name in wanted if name not in digests]
         if absent:
-            raise MissingArtefactError(
-                f"{artefact}: {artefact.asset} has no file {', '.join(absent)}; it has {', '.join(sorted(digests))}"
-            )
+            raise _without(artefact, absent, digests)
         contents = {name: folder.get(name) for name in wanted}
         faults = [
             f"{name}: {came}; expected sha256 {digests[name][:16]}"
@@ -277,6 +289,12 @@ def _read(
 def _missing(artefact: _Artefact, folder: "_LocalFolder | _RemoteFolder") -> MissingArtefactError:
     return MissingArtefactError(
         f"{artefact}: there is no {artefact.asset} (no seal {artefact.seal_name} in {folder}); {artefact.remedy}"
+    )
+
+
+def _without(artefact: _Artefact, absent: Collection[str], digests: Collection[str]) -> MissingArtefactError:
+    return MissingArtefactError(
+        f"{artefact}: {artefact.asset} has no file {', '.join(absent)}; it has {', '.join(sorted(digests))}"
     )
 
 

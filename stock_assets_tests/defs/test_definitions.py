@@ -24,7 +24,10 @@ GRAPH = {
     "evaluation": ("modelling", {"backtest"}),
     "tuning": ("modelling", {"features"}),
     "predictions": ("serving", {"features", "model", "evaluation"}),
-    "report": ("reporting", {"price_metrics", "clean_prices", "backtest", "evaluation", "predictions"}),
+    "report": (
+        "reporting",
+        {"raw_prices", "clean_prices", "price_metrics", "model", "backtest", "evaluation", "predictions"},
+    ),
 }
 WHOLE = GRAPH.keys() - {"tuning"}
 NOT_TRAINED = WHOLE - {"model", "backtest", "evaluation"}

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stock_assets.defs import describe, logs
+from stock_assets.defs import asset_metadata, describe, logs
 
 
 @dg.asset(
@@ -10,7 +10,7 @@ from stock_assets.defs import describe, logs
     kinds={"scikitlearn"},
     io_manager_key="models",
     required_resource_keys={"log_dir", "model_settings"},
-    code_version="1",
+    code_version="2",
 )
 def model(context: dg.AssetExecutionContext, features):
     """A classifier for the direction of the target session and a regressor for its return, with a model card.
@@ -33,18 +33,5 @@ def model(context: dg.AssetExecutionContext, features):
             source=features.attrs["source"],
         )
         work.log.info("trained on %d rows", fitted.card["n_train"])
-        context.add_output_metadata(
-            describe.document(
-                "model card",
-                fitted.card,
-                {
-                    "estimator": fitted.card["estimator"],
-                    "horizon": fitted.card["target"]["horizon_sessions"],
-                    "rows trained on": fitted.card["n_train"],
-                    "trained from": fitted.card["train_start"],
-                    "trained to": fitted.card["train_end"],
-                    "features": len(fitted.card["features"]),
-                },
-            )
-        )
+        describe.tell(context, asset_metadata.model(fitted.card, work))
         return fitted
