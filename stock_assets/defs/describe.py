@@ -1,10 +1,13 @@
-"""What an artefact tells about itself in the Dagster UI: its source first, numbers to plot over time, a look at it.
+"""How an artefact tells about itself in the Dagster UI: source and pictures first, numbers to plot, tables to look at.
 
-Numbers are told with six significant digits, as many as a person reads; files hold every digit.
+Numbers are told with six significant digits, as many as a person reads; files hold every digit. Which numbers each
+asset tells is in asset_metadata.
 """
 
+import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -18,15 +21,33 @@ if TYPE_CHECKING:
 _SESSIONS = 3
 _COLUMNS = 20
 _DIGITS = 5
+_LARGE = (dg.TableMetadataValue, dg.TableSchema, dg.JsonMetadataValue)
 
 
-def table(frame: "pd.DataFrame", schema: "DataFrameSchema", facts: Mapping[str, Any]) -> dict[str, Any]:
+def tell(context: dg.AssetExecutionContext, told: Mapping[str, Any]) -> None:
+    """Say `told` of the artefact that `context` is about to make.
+
+    What is about an output stands first in the UI, but Dagster keeps it in two events of which one is kept twice; what
+    is about the asset only in the latter. So tables, schemas and JSON, which are large, are said of the asset.
+    """
+    large = {name: value for name, value in told.items() if isinstance(value, _LARGE)}
+    context.add_output_metadata({name: value for name, value in told.items() if name not in large})
+    context.add_asset_metadata(large)
+
+
+def table(
+    frame: "pd.DataFrame",
+    schema: "DataFrameSchema",
+    facts: Mapping[str, Any],
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Source, row count, columns with their descriptions, `facts` about the table by name, and its last rows.
 
-    `facts` that are `None` or NaN are left out: a number that isn't defined is not told.
+    `facts` that are `None` or NaN are left out: a number that isn't defined is not told. `pictures`: name -> PNG.
     """
     return {
         "source": source(frame.attrs["source"]),
+        **_shown(pictures),
         "dagster/row_count": len(frame),
         "dagster/column_schema": _columns(schema),
         **_told(facts),
@@ -34,9 +55,29 @@ def table(frame: "pd.DataFrame", schema: "DataFrameSchema", facts: Mapping[str, 
     }
 
 
-def document(name: str, content: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+def document(
+    name: str,
+    content: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    pictures: Mapping[str, bytes] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Source, `facts` about the document (see `table`), and all of it as JSON under `name`."""
-    return {"source": source(content["source"]), **_told(facts), name: dg.MetadataValue.json(dict(content))}
+    return {**headed(content["source"], facts, pictures), name: dg.MetadataValue.json(dict(content))}
+
+
+def headed(
+    origin: str, facts: Mapping[str, Any], pictures: Mapping[str, bytes] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Source, pictures and facts of an artefact that is told in no other way; see `table`."""
+    return {"source": source(origin), **_shown(pictures), **_told(facts)}
+
+
+def _shown(pictures: Mapping[str, bytes]) -> dict[str, dg.MarkdownMetadataValue]:
+    # The web server shows a picture only when the text itself carries it.
+    return {
+        name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})")
+        for name, png in pictures.items()
+    }
 
 
 def revisions(
@@ -85,6 +126,11 @@ def candidates(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     ]
     headings = ["estimator", "settings", "log loss", "gain over naive", "standard error", "Sharpe ratio", "is"]
     return _text_table(headings, lines)
+
+
+def lines(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableMetadataValue:
+    """A small table of numbers and words; what is None is empty."""
+    return _text_table(headings, [["" if value is None else _text(value) for value in row] for row in rows])
 
 
 def last_rows(frame: "pd.DataFrame") -> dg.TableMetadataValue:

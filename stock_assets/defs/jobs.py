@@ -1,7 +1,9 @@
 """The jobs a person or a schedule starts: everything, the evening's path, the training path, and, by a person only, a
-search for settings. One run a partition."""
+search for settings and a summary in words. One run a partition."""
 
 import dagster as dg
+
+from stock_assets.defs.assets import BY_HAND
 
 TRAINING_ASSETS = ("model", "backtest", "evaluation")
 _DAILY_ASSETS = ("raw_prices", "clean_prices", "price_metrics", "features", "predictions", "report")
@@ -31,4 +33,18 @@ tuning_job = dg.define_asset_job(
     "the Launchpad what to try. What it finds is used once a person copies it to the watchlist.",
 )
 
-ALL = (whole_graph_job, daily_job, training_job, tuning_job)
+summary_job = dg.define_asset_job(
+    "summary_job",
+    selection=dg.AssetSelection.assets("summary"),
+    description="A PDF for stakeholders, from a report that is there already. Only by hand: write the narrative in the "
+    "Launchpad, or use the command line's summary.",
+)
+
+ALL = (whole_graph_job, daily_job, training_job, tuning_job, summary_job)
+
+
+def cadence(asset: str) -> str:
+    """How often an asset is made, as its tag in the UI says: `every-session`, `training` or `by-hand`."""
+    if asset in BY_HAND:
+        return "by-hand"
+    return "training" if asset in TRAINING_ASSETS else "every-session"

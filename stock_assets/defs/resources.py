@@ -118,3 +118,25 @@ _CONFIG_TYPES: dict[str, Any] = {
     "execution": str,
     "short": bool,
 }
+
+
+_MEANINGS = {
+    "prices": "Where bars, dividends and splits come from: Yahoo Finance, a folder of CSV files or a simulation.",
+    "clock": "Tells the time, in UTC: no session is fetched before it has closed.",
+    "retry_delay": "Seconds before the first retry of a price fetch; doubles each time.",
+    "log_dir": "Folder with one log file an asset.",
+    "store": "All artefacts as sealed bytes, in a folder or a bucket: <asset>/<ticker>/<session>.",
+    "tables": "Frames as Parquet files.",
+    "documents": "Results as JSON files.",
+    "illustrated": "A result as a JSON file, and a figure of it as PNG beside it.",
+    "models": "Fitted models as skops files, never pickle, with their card as a JSON file beside them.",
+    "reports": "Folders of files: a page and its figures.",
+}
+
+
+def described(name: str, value: Any) -> dg.ResourceDefinition:
+    """`value` as a resource that says in the UI what it is for, and takes no config."""
+    if isinstance(value, dg.ResourceDefinition):
+        return value
+    make = dg.IOManagerDefinition if isinstance(value, dg.IOManager) else dg.ResourceDefinition
+    return make(resource_fn=lambda _: value, config_schema={}, description=_MEANINGS.get(name))

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stock_assets.defs import describe, logs, retries
+from stock_assets.defs import asset_metadata, describe, logs, retries
 
 
 @dg.asset(
@@ -27,19 +27,5 @@ def price_metrics(context: dg.AssetExecutionContext, clean_prices):
         values = metrics.price_metrics(
             clean_prices, ticker=work.ticker, as_of=work.session, source=clean_prices.attrs["source"]
         )
-        context.add_output_metadata(
-            describe.document(
-                "metrics",
-                values,
-                {
-                    "last close": values["last_close"],
-                    "last return": values["last_return"],
-                    "annual return": values["annual_return"],
-                    "annual volatility": values["annual_volatility"]["all"],
-                    "Sharpe ratio": values["sharpe"],
-                    "current drawdown": values["drawdown"]["current"],
-                    "value at risk, 95 %": values["var_95"],
-                },
-            )
-        )
+        describe.tell(context, asset_metadata.price_metrics(values, clean_prices, work))
         return values

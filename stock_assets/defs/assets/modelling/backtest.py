@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stock_assets.defs import describe, logs
+from stock_assets.defs import asset_metadata, describe, logs
 
 
 @dg.asset(
@@ -10,7 +10,7 @@ from stock_assets.defs import describe, logs
     kinds={"scikitlearn", "parquet"},
     io_manager_key="tables",
     required_resource_keys={"log_dir", "model_settings"},
-    code_version="1",
+    code_version="2",
 )
 def backtest(context: dg.AssetExecutionContext, features):
     """What the model would have said after each past session, fitted only on outcomes known by then.
@@ -23,7 +23,7 @@ def backtest(context: dg.AssetExecutionContext, features):
     - **Units:** probabilities from 0 to 1; returns and volatility as fractions per session; closes in the quote
       currency.
     """
-    from stock_assets.core import backtesting, schemas
+    from stock_assets.core import backtesting
 
     with logs.working(context) as work:
         forecasts = backtesting.walk_forward(
@@ -32,5 +32,5 @@ def backtest(context: dg.AssetExecutionContext, features):
         forecasts.attrs["source"] = features.attrs["source"]
         refits = forecasts["train_end"].nunique()
         work.log.info("%d forecasts from %d fits", len(forecasts), refits)
-        context.add_output_metadata(describe.table(forecasts, schemas.BACKTEST, {"fits": refits}))
+        describe.tell(context, asset_metadata.backtest(forecasts, fits=refits))
         return forecasts

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stock_assets.defs import describe, logs, retries
+from stock_assets.defs import asset_metadata, describe, logs, retries
 
 
 @dg.asset(
@@ -11,7 +11,7 @@ from stock_assets.defs import describe, logs, retries
     io_manager_key="documents",
     required_resource_keys={"log_dir", "model_settings", "store"},
     retry_policy=retries.ONCE,
-    code_version="1",
+    code_version="2",
 )
 def evaluation(context: dg.AssetExecutionContext, backtest):
     """Scores of the backtest beside naive forecasts on the same sessions, with intervals, and a verdict in plain words.
@@ -47,23 +47,5 @@ def evaluation(context: dg.AssetExecutionContext, backtest):
         )
         ledger.record(store, work.ticker, work.session, [this])
         work.log.info("%s", scores["verdict"]["text"])
-        context.add_output_metadata(
-            describe.document(
-                "scores",
-                scores,
-                {
-                    "verdict": scores["verdict"]["text"],
-                    "beats naive": scores["verdict"]["beats_naive"],
-                    "forecasts": scores["n_forecasts"],
-                    "accuracy": scores["classification"]["accuracy"],
-                    "naive accuracy": scores["classification"]["majority_accuracy"],
-                    "p value": scores["classification"]["p_value"],
-                    "Brier score": scores["classification"]["brier"],
-                    "naive Brier score": scores["classification"]["brier_naive"],
-                    "out-of-sample R2": scores["regression"]["r2_oos"],
-                    "deflated Sharpe ratio": scores["backtest"]["deflated_sharpe"],
-                    "configurations tried": scores["backtest"]["n_trials"],
-                },
-            )
-        )
+        describe.tell(context, asset_metadata.evaluation(scores, backtest, configured, work))
         return scores

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stock_assets.defs import describe, logs, retries
+from stock_assets.defs import asset_metadata, describe, logs, retries
 
 
 @dg.asset(
@@ -11,7 +11,7 @@ from stock_assets.defs import describe, logs, retries
     io_manager_key="tables",
     required_resource_keys={"log_dir", "model_settings"},
     retry_policy=retries.ONCE,
-    code_version="1",
+    code_version="2",
 )
 def features(context: dg.AssetExecutionContext, clean_prices):
     """About 40 columns a session that were known after its close, and what followed as the targets.
@@ -30,7 +30,6 @@ def features(context: dg.AssetExecutionContext, clean_prices):
         horizon = context.resources.model_settings.of(work.ticker).model.horizon
         table = core_features.build_features(clean_prices, ticker=work.ticker, as_of=work.session, horizon=horizon)
         table.attrs["source"] = clean_prices.attrs["source"]
-        dropped = len(clean_prices) - len(table)
         work.log.info("%d rows; dropped: %s", len(table), core_features.dropped_in_words(clean_prices, table))
-        context.add_output_metadata(describe.table(table, core_features.schema(), {"rows dropped": dropped}))
+        describe.tell(context, asset_metadata.features(table, clean_prices))
         return table

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stock_assets.defs import describe, logs
+from stock_assets.defs import asset_metadata, describe, logs
 
 
 @dg.asset(
@@ -33,18 +33,5 @@ def model(context: dg.AssetExecutionContext, features):
             source=features.attrs["source"],
         )
         work.log.info("trained on %d rows", fitted.card["n_train"])
-        context.add_output_metadata(
-            describe.document(
-                "model card",
-                fitted.card,
-                {
-                    "estimator": fitted.card["estimator"],
-                    "horizon": fitted.card["target"]["horizon_sessions"],
-                    "rows trained on": fitted.card["n_train"],
-                    "trained from": fitted.card["train_start"],
-                    "trained to": fitted.card["train_end"],
-                    "features": len(fitted.card["features"]),
-                },
-            )
-        )
+        describe.tell(context, asset_metadata.model(fitted.card, work))
         return fitted

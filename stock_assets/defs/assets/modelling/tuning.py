@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from stock_assets.defs import describe, logs
+from stock_assets.defs import asset_metadata, describe, logs
 
 
 class Tuning(dg.Config):
@@ -76,22 +76,6 @@ def tuning(context: dg.AssetExecutionContext, config: Tuning, features) -> Itera
         work.log.info("%s", document["conclusion"])
         label = f"{work.ticker} {work.session}"
         figure = tuning_chart.gains(document, label=label, simulated=source == "simulated")
-        later = document["later"]
-        yield dg.Output(
-            (document, figure),
-            metadata=describe.document(
-                "search",
-                document,
-                {
-                    "conclusion": document["conclusion"],
-                    "watchlist entry": dg.MetadataValue.md(f"```yaml\n{document['watchlist_entry']}\n```"),
-                    "candidates": describe.candidates(document["candidates"]),
-                    "log loss of the chosen, later": later["chosen"]["log_loss"],
-                    "log loss in force, later": later["in_force"]["log_loss"],
-                    "naive log loss, later": later["naive_log_loss"],
-                    "p value, better than in force": later["tests"]["p_better_than_in_force"],
-                    "p value, better than naive": later["tests"]["p_better_than_naive"],
-                    "configurations tried": document["n_trials"],
-                },
-            ),
-        )
+        describe.tell(context, asset_metadata.tuning(document))
+    # Outside of the frame, which tells the seconds once it is left and before Dagster is given the output.
+    yield dg.Output((document, figure))

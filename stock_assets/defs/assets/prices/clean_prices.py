@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stock_assets.defs import describe, logs
+from stock_assets.defs import asset_metadata, describe, logs
 
 
 @dg.asset(
@@ -23,7 +23,7 @@ def clean_prices(context: dg.AssetExecutionContext, raw_prices):
     - **Units:** prices in the quote currency; `adjusted_*` also take dividends out, so that their changes are total
       returns and the last row equals the close; `total_return` is a fraction (0.01 is 1 %).
     """
-    from stock_assets.core import cleaning, schemas
+    from stock_assets.core import cleaning
     from stock_assets.storage import quarantine
 
     with logs.working(context) as work:
@@ -41,15 +41,5 @@ def clean_prices(context: dg.AssetExecutionContext, raw_prices):
         for session, repairs in zip(repaired.index, repaired["repairs"], strict=True):
             work.log.warning("%s: %s", f"{session:%Y-%m-%d}", repairs)
         work.log.info("%d rows of %d kept, %d repaired", len(clean), len(raw_prices), len(repaired))
-        context.add_output_metadata(
-            describe.table(
-                clean,
-                schemas.CLEAN_PRICES,
-                {
-                    "last close": float(clean["close"].iloc[-1]),
-                    "rows dropped": len(raw_prices) - len(clean),
-                    "rows repaired": len(repaired),
-                },
-            )
-        )
+        describe.tell(context, asset_metadata.clean_prices(clean, raw_prices, work))
         return clean

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from stock_assets.defs import describe, logs
+from stock_assets.defs import asset_metadata, describe, logs
 
 
 @dg.asset(
@@ -45,18 +45,5 @@ def raw_prices(context: dg.AssetExecutionContext):
         earlier = snapshots.Snapshot(store, work.ticker, work.session).earlier_table("raw_prices")
         span = f"{snapshot.index[0]:%Y-%m-%d} to {snapshot.index[-1]:%Y-%m-%d}"
         work.log.info("%d bars from %s, %s", len(snapshot), history.source, span)
-        context.add_output_metadata(
-            describe.table(
-                snapshot,
-                schemas.RAW_PRICES,
-                {
-                    "last close": float(snapshot["close"].iloc[-1]),
-                    "currency": history.currency,
-                    "dividends": int(snapshot["dividends"].gt(0).to_numpy().sum()),
-                    "splits": int(snapshot["stock_splits"].gt(0).to_numpy().sum()),
-                    "fetched at": dg.MetadataValue.timestamp(now),
-                },
-            )
-            | describe.revisions(snapshot, earlier, ticker=work.ticker, as_of=work.session)
-        )
+        describe.tell(context, asset_metadata.raw_prices(snapshot, history, earlier, work, now=now))
         return snapshot

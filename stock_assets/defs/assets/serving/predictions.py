@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from stock_assets.defs import describe, logs, partitions, retries
+from stock_assets.defs import asset_metadata, describe, logs, partitions, retries
 
 
 @dg.asset(
@@ -12,7 +12,7 @@ from stock_assets.defs import describe, logs, partitions, retries
     required_resource_keys={"log_dir", "model_settings"},
     ins={"model": partitions.most_recent(), "evaluation": partitions.most_recent()},
     retry_policy=retries.ONCE,
-    code_version="1",
+    code_version="2",
 )
 def predictions(context: dg.AssetExecutionContext, features, model, evaluation):
     """The forecast for the target session: probability, return, close with an interval, the naive one beside it.
@@ -23,7 +23,7 @@ def predictions(context: dg.AssetExecutionContext, features, model, evaluation):
     - **Units:** probability and level of the interval from 0 to 1; expected total return as a fraction; closes in the
       quote currency.
     """
-    from stock_assets.core import prediction, schemas
+    from stock_assets.core import prediction
 
     with logs.working(context) as work:
         horizon = context.resources.model_settings.of(work.ticker).model.horizon
@@ -36,18 +36,5 @@ def predictions(context: dg.AssetExecutionContext, features, model, evaluation):
         work.log.info(
             "%s: close %.2f, up with %.1f %%", row.target_session.date(), row.predicted_close, 100 * row.probability_up
         )
-        context.add_output_metadata(
-            describe.table(
-                forecast,
-                schemas.PREDICTIONS,
-                {
-                    "target session": f"{row.target_session:%Y-%m-%d}",
-                    "probability up": float(row.probability_up),
-                    "expected return": float(row.expected_return),
-                    "predicted close": float(row.predicted_close),
-                    "naive close": float(row.naive_close),
-                    "beats naive": bool(row.beats_naive),
-                },
-            )
-        )
+        describe.tell(context, asset_metadata.predictions(forecast, features["close"], work))
         return forecast
