@@ -14,7 +14,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     """Definitions for `settings` (default: those of the environment).
 
     `overrides` replace resources by name: `prices`, `clock`, `model_settings`, `retry_delay`, `log_dir`, `store`, or
-    an IO manager (`tables`, `documents`, `illustrated`, `models`, `reports`).
+    an IO manager (`tables`, `documents`, `illustrated`, `models`, `reports`, `pdfs`).
 
     Raises `SettingsError` for a bad setting or watchlist.
     """
@@ -34,6 +34,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         "illustrated": io_managers.IllustratedIOManager(store, settings.log_dir),
         "models": io_managers.ModelIOManager(store, settings.log_dir),
         "reports": io_managers.ReportIOManager(store, settings.log_dir),
+        "pdfs": io_managers.PdfIOManager(store, settings.log_dir),
     }
     unknown = set(overrides) - set(given)
     if unknown:

@@ -154,3 +154,13 @@ class ReportIOManager(ArtefactIOManager):
 
     def decode(self, files: Mapping[str, bytes], slot: Slot) -> Any:
         return {suffix.removeprefix("/"): content for suffix, content in files.items()}
+
+
+class PdfIOManager(ArtefactIOManager):
+    """One PDF a partition."""
+
+    def encode(self, value: Any, slot: Slot) -> Mapping[str, bytes]:
+        return {".pdf": value}
+
+    def decode(self, files: Mapping[str, bytes], slot: Slot) -> Any:
+        return files[".pdf"]

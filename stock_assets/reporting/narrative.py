@@ -20,8 +20,9 @@ DEEPEST = 16
 MOST_BRACKETS = 400
 """A paragraph with more opening brackets has no links: each is compared with all that follow."""
 
-# Its reader takes NUL for a fault, and trims other controls: ␀, ␇ ... are their pictures.
-_CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {0x7F: 0x2421}
+# The reader takes NUL for a fault and trims other controls; these 32 code points are set aside for private use.
+_CONTROLS = {code: 0xFDD0 + code for code in range(32) if chr(code) not in "\t\n\r"}
+_BACK = {stand_in: code for code, stand_in in _CONTROLS.items()}
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class _Blocks:
                 case "inline":
                     yield self._block("heading" if self.level else "paragraph", _spans(token), level=self.level)
                 case "fence" | "code_block":
-                    yield self._block("code", (Span(token.content.removesuffix("\n"), code=True),))
+                    yield self._block("code", (Span(token.content.removesuffix("\n").translate(_BACK), code=True),))
                 case "hr":
                     yield self._block("rule")
 
@@ -154,7 +155,7 @@ def _spans(inline: "Token") -> Spans:
             case "link_close" if link is not None:
                 text = _address(link, "".join(span.text for span in spans[linked_from:]))
         if text:
-            spans.append(Span(text, bold > 0, italic > 0, code))
+            spans.append(Span(text.translate(_BACK), bold > 0, italic > 0, code))
     return tuple(spans)
 
 

@@ -136,18 +136,20 @@ def is_right_to_left(spans: Sequence[Span]) -> bool:
 
 def _wrapped(glyphs: Sequence[Glyph], width: float) -> Iterator[Line]:
     line: list[Glyph] = []
-    used, last_break = 0.0, 0
+    used, last_break, broken = 0.0, 0, False
     for glyph in glyphs:
         if glyph.char == "\n":
             yield _trimmed(line)
-            line, used, last_break = [], 0.0, 0
+            line, used, last_break, broken = [], 0.0, 0, False
+            continue
+        if broken and not line and glyph.char == " ":
             continue
         full = used + glyph.width > width and glyph.char != " "
         if line and (full or len(line) >= _LONGEST_LINE):
             cut = last_break or len(line)
             yield _trimmed(line[:cut])
             line = line[cut:]
-            used, last_break = sum(kept.width for kept in line), 0
+            used, last_break, broken = sum(kept.width for kept in line), 0, True
         line.append(glyph)
         used += glyph.width
         if glyph.breaks:

@@ -9,12 +9,25 @@ from stock_assets.defs.assets.modelling.tuning import tuning
 from stock_assets.defs.assets.prices.clean_prices import clean_prices
 from stock_assets.defs.assets.prices.raw_prices import raw_prices
 from stock_assets.defs.assets.reporting.report import report
+from stock_assets.defs.assets.reporting.summary import summary
 from stock_assets.defs.assets.serving.predictions import predictions
 
 # In the order of the graph.
-ALL = (raw_prices, clean_prices, price_metrics, features, model, backtest, evaluation, tuning, predictions, report)
+ALL = (
+    raw_prices,
+    clean_prices,
+    price_metrics,
+    features,
+    model,
+    backtest,
+    evaluation,
+    tuning,
+    predictions,
+    report,
+    summary,
+)
 
-BY_HAND = ("tuning",)
+BY_HAND = ("tuning", "summary")
 """Assets that no other needs, and that are made only when a person asks for them."""
 
 __all__ = ["ALL", "BY_HAND"]
