@@ -1,0 +1,85 @@
+"""Which sessions of which tickers an evening has to make, and which of them with training: what schedules ask.
+
+Pure: the moment and what is there already are given. Nothing here starts a run (defs.schedules does).
+"""
+
+import datetime
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from stock_assets.core import model_card, sessions
+
+CATCH_UP = 5
+"""Sessions that are caught up at most after a standstill; older ones are for a backfill, by hand."""
+
+
+class Due(NamedTuple):
+    """A partition that is to be made, and whether a model is to be trained in it."""
+
+    ticker: str
+    session: datetime.date
+    training: bool
+
+
+def due(
+    now: datetime.datetime,
+    tickers: Sequence[str],
+    *,
+    last_made: Callable[[str], datetime.date | None],
+    last_model: Callable[[str, datetime.date], datetime.date | None],
+    catch_up: int = CATCH_UP,
+) -> list[Due]:
+    """What is closed at `now` and not made yet: the oldest session first, tickers in the order given.
+
+    A ticker is owed every session after the last one made of it, at most the latest `catch_up`; one that was never made
+    only the latest. Training is due on the last session of a week, and wherever the newest model would have expired.
+
+    Args:
+        now: The moment, with a time zone.
+        tickers: Those to look after.
+        last_made: The newest session of a ticker whose artefacts are whole up to the report; None when there is none.
+        last_model: The newest session with a model of a ticker, not after a given session; None when there is none.
+        catch_up: At least 1.
+    """
+    newest = sessions.latest_available(now)
+    owed = [
+        (session, place)
+        for place, ticker in enumerate(tickers)
+        for session in _owed(newest, last_made(ticker), catch_up)
+    ]
+    found: list[Due] = []
+    trained: dict[str, datetime.date] = {}
+    for session, place in sorted(owed):
+        ticker = tickers[place]
+        model = max(filter(None, (trained.get(ticker), last_model(ticker, session))), default=None)
+        training = ends_a_week(session) or model_age(session, model) is None
+        if training:
+            trained[ticker] = session
+        found.append(Due(ticker, session, training))
+    return found
+
+
+def _owed(newest: datetime.date, made: datetime.date | None, catch_up: int) -> list[datetime.date]:
+    if made is None:
+        return [newest]
+    latest = [sessions.previous_session(newest, n) for n in reversed(range(catch_up))]
+    return [session for session in latest if session > made]
+
+
+def ends_a_week(session: datetime.date) -> bool:
+    """Whether `session` is the last one before a Saturday: mostly a Friday, a Thursday before Good Friday."""
+    return sessions.next_session(session).isocalendar()[:2] != session.isocalendar()[:2]
+
+
+def model_age(session: datetime.date, model: datetime.date | None) -> int | None:
+    """How many sessions before `session` the model was trained, 0 on the session itself; None when it has expired.
+
+    A model may be used on `model_card.EXPIRES_AFTER_SESSIONS` sessions, the one it was trained after included. A model
+    of a later session is none, as it knows what came.
+    """
+    if model is None or model > session:
+        return None
+    for age in range(model_card.EXPIRES_AFTER_SESSIONS):
+        if sessions.previous_session(session, age) == model:
+            return age
+    return None
