@@ -234,6 +234,36 @@ def export(ticker: str, as_of: str | None, folder: Path, source: str | None) -> 
         _out.print(f"  {path.name}")
 
 
+@commands.command(short_help="Make a PDF from a session's report and your words.")
+@click.argument("ticker")
+@click.option(
+    "--narrative",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="What happened and what it means: a file in Markdown.",
+)
+@click.option("--as-of", metavar="DATE", help="Session, YYYY-MM-DD.  [default: the newest that has a report]")
+@click.option("--title", default="", help="Title of the summary.  [default: the ticker]")
+@click.option("--author", default="", help="Who wrote the narrative.")
+@click.option(
+    "--source", type=click.Choice(SOURCES), help="Whose data folder.  [default: the one with the newest report]"
+)
+def summary(ticker: str, narrative: Path, as_of: str | None, title: str, author: str, source: str | None) -> None:
+    """Make the PDF for stakeholders: TICKER's forecast, figures and key numbers around your narrative."""
+    settings = Settings.from_environment()
+    ticker = watchlists.read(settings.watchlist).require(ticker)
+    from stock_assets.commands import summary as summaries
+
+    wanted = summaries.Wanted(ticker, as_of, source, narrative, title, author)
+    place, snapshot = summaries.find(settings, wanted, datetime.now(UTC))
+    with _progress(ticker, 1) as progress:
+        outcome = summaries.summarise(place, snapshot, wanted, progress)
+    _out.print(f"[bold]{ticker}[/] {outcome.session}, source {outcome.source}: {outcome.pages} pages")
+    if outcome.source == "simulated":
+        _warn("SIMULATED PRICES, NOT REAL ONES")
+    _out.print(f"  summary   {_short_path(outcome.path)}")
+
+
 @commands.command(short_help="Show what is wrong with a session's raw prices.")
 @click.argument("ticker")
 @click.option("--as-of", metavar="DATE", help="Session, YYYY-MM-DD.  [default: the newest that has raw prices]")

@@ -5,13 +5,13 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stock_assets.commands import reports
 from stock_assets.core import sessions
 from stock_assets.core.errors import ArtefactError, MissingArtefactError
 from stock_assets.reporting import text
 from stock_assets.settings import Settings
 from stock_assets.sources import base
 from stock_assets.storage import atomic, formats
-from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
 
 if TYPE_CHECKING:
@@ -26,13 +26,12 @@ def export(
 ) -> tuple[date, str, list[Path]]:
     """Write the artefacts of `ticker` and one session to `folder`; returns session, source and the files written.
 
-    Without `as_of`, the newest session that has a report. Without `source`, the data folder that STOCK_ASSETS_SOURCE or
-    STOCK_ASSETS_DATA_DIR names, or else that of yahoo, csv or simulated, whichever has the newest report. All artefacts
-    are read and verified before the first file is written. Raises `MissingArtefactError`, `DamagedArtefactError`, and
-    `ArtefactError` when a file can't be written.
+    Session and source as in `reports.find`. All artefacts are read and verified before the first file is written, the
+    summary among them when there is one. Raises `MissingArtefactError`, `DamagedArtefactError`, and `ArtefactError`
+    when a file can't be written.
     """
     wanted = None if as_of is None else sessions.to_session(as_of)
-    snapshot = _find(settings, ticker, wanted, source)
+    _, snapshot = reports.find(settings, ticker, wanted, source)
     raw, clean = snapshot.table("raw_prices"), snapshot.table("clean_prices")
     if source not in (None, raw.attrs["source"]):
         raise MissingArtefactError(
@@ -52,6 +51,9 @@ def export(
         "final_analysis_report.html": snapshot.report_file("report.html"),
         "predictions.csv": _csv(snapshot.table("predictions"), index=False),
     }
+    summary = snapshot.summary()
+    if summary is not None:
+        contents[f"{name}_summary.pdf"] = summary
     written = []
     for file_name, data in contents.items():
         try:
@@ -62,21 +64,6 @@ def export(
             ) from error
         written.append(folder / file_name)
     return snapshot.session, raw.attrs["source"], written
-
-
-def _find(settings: Settings, ticker: str, session: date | None, source: str | None) -> Snapshot:
-    candidates = settings.places(source)
-    found: list[Snapshot] = []
-    for candidate in candidates:
-        store = ArtefactStore(candidate.data_dir)
-        newest = session or store.latest("report", ticker, not_after=sessions.LAST_SESSION)
-        if newest is not None and store.has("report", ticker, newest):
-            found.append(Snapshot(store, ticker, newest))
-    if found:
-        return max(found, key=lambda snapshot: snapshot.session)  # the first of equal ones
-    looked_in = ", ".join(candidate.data_dir for candidate in candidates)
-    who, as_of = (f"{ticker} {session}", f" --as-of {session}") if session else (ticker, "")
-    raise MissingArtefactError(f"{who}: no report in {looked_in}; make one with: stock-assets run {ticker}{as_of}")
 
 
 def _evaluation(snapshot: Snapshot) -> dict[str, Any]:

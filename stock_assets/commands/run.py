@@ -2,10 +2,12 @@
 
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import dagster as dg
 import sqlalchemy.exc
@@ -20,7 +22,8 @@ from stock_assets.storage import quarantine
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
 
-ASSETS = tuple(name for asset in assets.ALL if (name := asset.key.to_user_string()) not in assets.BY_HAND)
+_ALL = tuple(asset.key.to_user_string() for asset in assets.ALL)
+ASSETS = tuple(name for name in _ALL if name not in assets.BY_HAND)
 
 # Dagster's own messages go to its event log and to ours under logs/; the terminal shows progress instead.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -108,7 +111,7 @@ class Runner:
         started = time.perf_counter()
         reused = not force and self._is_complete(ticker, session)
         if not reused:
-            self._materialise(ticker, session, progress)
+            self.materialise("whole_graph_job", ticker, session, progress=progress)
         return self._outcome(ticker, session, reused, time.perf_counter() - started)
 
     def _is_complete(self, ticker: str, session: date) -> bool:
@@ -137,20 +140,29 @@ class Runner:
         return instance
 
     @cached_property
-    def _job(self) -> dg.JobDefinition:
-        return build_defs(self._settings).resolve_job_def("whole_graph_job")
+    def _definitions(self) -> dg.Definitions:
+        return build_defs(self._settings)
 
     def close(self) -> None:
         """Let go of Dagster's storage, if it was used."""
         if "_instance" in self.__dict__:
             self._instance.dispose()
 
-    def _materialise(self, ticker: str, session: date, progress: Progress) -> None:
+    def materialise(
+        self,
+        job: str,
+        ticker: str,
+        session: date,
+        *,
+        progress: Progress,
+        configs: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
+        """Run a job for one partition; `configs`: what the Launchpad would hold for its assets. Errors as `run`."""
         run_id = str(uuid.uuid4())
 
         def tell(entry: dg.EventLogEntry) -> None:
             event = entry.dagster_event
-            if event is None or event.step_key not in ASSETS:
+            if event is None or event.step_key not in _ALL:
                 return
             if event.event_type == dg.DagsterEventType.STEP_START:
                 progress.asset_started(event.step_key)
@@ -162,11 +174,11 @@ class Runner:
         try:
             self._instance.add_event_listener(run_id, tell)
             with dead_runs.alive(self._settings.dagster_home, run_id):
-                result = self._job.execute_in_process(
+                result = self._definitions.resolve_job_def(job).execute_in_process(
                     partition_key=partitions.key(ticker, session),
                     instance=self._instance,
                     run_id=run_id,
-                    run_config=_QUIET,
+                    run_config=_QUIET | {"ops": {asset: {"config": dict(given)} for asset, given in configs.items()}},
                     raise_on_error=False,
                 )
         except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:

@@ -32,6 +32,12 @@ class Snapshot:
         """A file of the report: `report.html`, `figures/price.png` ..."""
         return self._file("report", f"/{name}")
 
+    def summary(self) -> bytes | None:
+        """The PDF summary; None when nobody has written one."""
+        if not self.store.has("summary", self.ticker, self.session):
+            return None
+        return self._file("summary", ".pdf")
+
     def earlier_table(self, asset: str) -> "pd.DataFrame | str":
         """The same asset's table of the ticker's most recent earlier session, or why there is none.
 
