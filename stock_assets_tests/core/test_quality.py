@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stock_assets.core import quality, sessions
@@ -94,6 +94,7 @@ def test_of_many_missing_sessions_the_latest_twenty_are_listed() -> None:
     assert found["missing"]["sessions"] == [f"{session:%Y-%m-%d}" for session in raw.index[20:40]]
 
 
+@settings(max_examples=25)
 @given(st.sets(st.integers(1, 38)))
 def test_rows_and_missing_sessions_make_up_the_calendar(absent: set[int]) -> None:
     raw = swinging(40)

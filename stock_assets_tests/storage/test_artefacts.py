@@ -110,6 +110,15 @@ def test_the_checksum_is_that_of_the_sorted_seal(any_store: ArtefactStore):
     assert any_store.checksum("model", "TSLA", FRIDAY) == seal.checksum
 
 
+def test_the_checksum_of_one_file_is_what_sha256sum_gives(any_store: ArtefactStore):
+    any_store.write("model", "TSLA", FRIDAY, {".skops": b"forest", ".json": b"card"})
+    assert any_store.file_checksum("model", "TSLA", FRIDAY, ".json") == hashlib.sha256(b"card").hexdigest()
+    with pytest.raises(MissingArtefactError, match=r"model has no file 2024-03-08\.parquet; it has 2024-03-08\.json, "):
+        any_store.file_checksum("model", "TSLA", FRIDAY, ".parquet")
+    with pytest.raises(MissingArtefactError, match="there is no model"):
+        any_store.file_checksum("model", "STX", FRIDAY, ".json")
+
+
 def test_the_order_of_files_does_not_change_the_checksum(any_store: ArtefactStore):
     first = any_store.write("model", "TSLA", FRIDAY, {".skops": b"forest", ".json": b"card"})
     second = any_store.write("model", "TSLA", FRIDAY, {".json": b"card", ".skops": b"forest"})
