@@ -94,7 +94,7 @@ def test_of_many_missing_sessions_the_latest_twenty_are_listed() -> None:
     assert found["missing"]["sessions"] == [f"{session:%Y-%m-%d}" for session in raw.index[20:40]]
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.sets(st.integers(1, 38)))
 def test_rows_and_missing_sessions_make_up_the_calendar(absent: set[int]) -> None:
     raw = swinging(40)
