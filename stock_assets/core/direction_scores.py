@@ -14,7 +14,6 @@ from stock_assets.core import inference, losses
 
 N_BINS = 10
 _SEED = 20200102
-_Z_95 = 1.959963984540054
 
 
 def scores(backtest: pd.DataFrame, horizon: int) -> dict[str, Any]:
@@ -80,7 +79,7 @@ def calibration_bins(backtest: pd.DataFrame, n_bins: int = N_BINS) -> pd.DataFra
     """Forecast probabilities in bins of equal size, beside how often the price then rose.
 
     Columns: `forecast` (mean probability of the bin), `share_up`, `low`, `high` (95 % Wilson interval of `share_up`)
-    and `n`; one row a bin, in rising order, no more bins than distinct edges. Wilson (1927), JASA 22: 209-212.
+    and `n`; one row a bin, in rising order, no more bins than distinct edges.
     """
     probability = backtest["probability_up"].to_numpy()
     up = backtest["realised_up"].to_numpy(dtype="float64")
@@ -89,8 +88,5 @@ def calibration_bins(backtest: pd.DataFrame, n_bins: int = N_BINS) -> pd.DataFra
     filled, place, n = np.unique(place, return_inverse=True, return_counts=True)
     forecast = np.bincount(place, weights=probability, minlength=len(filled)) / n
     share = np.bincount(place, weights=up, minlength=len(filled)) / n
-    middle = (share + _Z_95**2 / (2 * n)) / (1 + _Z_95**2 / n)
-    half = _Z_95 * np.sqrt(share * (1 - share) / n + _Z_95**2 / (4 * n**2)) / (1 + _Z_95**2 / n)
-    # At a share of 0 or 1 rounding would put the share a hair outside its own interval.
-    low, high = np.minimum(middle - half, share), np.maximum(middle + half, share)
+    low, high = inference.wilson_interval(share, n)
     return pd.DataFrame({"forecast": forecast, "share_up": share, "low": low, "high": high, "n": n})

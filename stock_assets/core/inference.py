@@ -13,6 +13,7 @@ import numpy as np
 from stock_assets.core import metrics
 
 _NORMAL = statistics.NormalDist()
+_Z_95 = 1.959963984540054
 EULER_GAMMA = 0.5772156649015329
 
 
@@ -112,6 +113,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
         floor = max(floor, min(1.0, (m - rank) * p_values[position]))
         adjusted[position] = floor
     return adjusted
+
+
+def wilson_interval(share: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95 % interval for a probability, of which `share` of `n` independent trials came true: lower and upper ends.
+
+    Reference: Wilson (1927), JASA 22: 209-212.
+    """
+    middle = (share + _Z_95**2 / (2 * n)) / (1 + _Z_95**2 / n)
+    half = _Z_95 * np.sqrt(share * (1 - share) / n + _Z_95**2 / (4 * n**2)) / (1 + _Z_95**2 / n)
+    # At a share of 0 or 1 rounding would put the share a hair outside its own interval.
+    return np.minimum(middle - half, share), np.maximum(middle + half, share)
 
 
 def bootstrap_mean_interval(

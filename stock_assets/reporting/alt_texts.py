@@ -1,30 +1,73 @@
 """What each figure shows, in words and numbers, for those who can't see it. No HTML and no drawing here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from stock_assets.reporting import tables, wording
+from stock_assets.reporting.charts import forecasts
 
 
-def price(results: tables.Results, clean: pd.DataFrame) -> str:
-    """Range and last close, the averages and the events marked."""
-    close = clean["close"].to_numpy()
-    lowest, highest = int(close.argmin()), int(close.argmax())
+def price(results: tables.Results, last: pd.DataFrame) -> str:
+    """Range and last close of the sessions drawn, the averages and the events marked."""
     averages = [
         f"the average over {window} sessions at {wording.price(value)}"
         for window in ("50", "200")
         if (value := results.value(f"metrics.moving_averages.{window}.value")) is not None
     ]
-    n_splits = int((clean["split_ratio"].to_numpy() != 1).sum())
-    n_dividends = int((clean["dividend"].to_numpy() > 0).sum())
     return (
-        f"Close from {clean.index[0]:%Y-%m-%d} to {clean.index[-1]:%Y-%m-%d}: lowest {wording.price(close[lowest])} on "
-        f"{clean.index[lowest]:%Y-%m-%d}, highest {wording.price(close[highest])} on "
-        f"{clean.index[highest]:%Y-%m-%d}, last {wording.price(results.value('metrics.last_close'))}"
+        _range_of_closes(last)
         + (f"; {' and '.join(averages)}" if averages else "")
-        + f". Marked: {_counted(n_splits, 'split')} and {_counted(n_dividends, 'dividend')}. "
-        f"Below it, the volume of each session."
+        + f". Marked: {_events(last)}. Below it, the volume of each session."
+    )
+
+
+def history(results: tables.Results, clean: pd.DataFrame) -> str:
+    """Range of the whole history, and the events marked."""
+    growth = results.value("metrics.annual_return")
+    told = "" if growth is None else f" Total return a year: {wording.change(growth)}."
+    return f"{_range_of_closes(clean)}. Marked: {_events(clean)}.{told}"
+
+
+def _range_of_closes(shown: pd.DataFrame) -> str:
+    close = shown["close"].to_numpy()
+    lowest, highest = int(close.argmin()), int(close.argmax())
+    return (
+        f"Close from {shown.index[0]:%Y-%m-%d} to {shown.index[-1]:%Y-%m-%d}: lowest {wording.price(close[lowest])} on "
+        f"{shown.index[lowest]:%Y-%m-%d}, highest {wording.price(close[highest])} on "
+        f"{shown.index[highest]:%Y-%m-%d}, last {wording.price(close[-1])}"
+    )
+
+
+def _events(shown: pd.DataFrame) -> str:
+    n_splits = int((shown["split_ratio"].to_numpy() != 1).sum())
+    n_dividends = int((shown["dividend"].to_numpy() > 0).sum())
+    return f"{_counted(n_splits, 'split')} and {_counted(n_dividends, 'dividend')}"
+
+
+def months(years: Sequence[Mapping[str, Any]]) -> str:
+    """The best and the worst month and year drawn."""
+    of_months = [
+        (value, f"{wording.MONTHS[month]} {year['year']}")
+        for year in years
+        for month, value in enumerate(year["months"])
+        if value is not None
+    ]
+    of_years = [(year["total"], str(year["year"])) for year in years if year["total"] is not None]
+    if not of_months:
+        return f"Total return of each month of {years[-1]['year']}: not defined, the history is too short."
+    told = [
+        f"best {name} {when} with {wording.change(value)}"
+        if pick is max
+        else f"worst {name} {when} with {wording.change(value)}"
+        for name, found in (("month", of_months), ("year", of_years))
+        for pick in (max, min)
+        for value, when in [pick(found)]
+    ]
+    return (
+        f"Total return of each month from {years[-1]['year']} to {years[0]['year']}, coloured by its size: "
+        f"{', '.join(told)}. A table with every number follows."
     )
 
 
@@ -87,17 +130,49 @@ def confusion_matrix(matrix: Sequence[Sequence[int]]) -> str:
     )
 
 
-def calibration(bins: pd.DataFrame) -> str:
-    """The lowest and the highest bin, forecast beside outcome."""
-    told = [
+def calibration(backtest: pd.DataFrame) -> str:
+    """The lowest and the highest group, forecast beside outcome; before calibration too where it changed anything."""
+    bins = forecasts.calibration_bins(backtest)
+    inside = int(bins["forecast"].between(bins["low"], bins["high"]).to_numpy().sum())
+    told = (
+        f"Forecast probability of a rise against how often the price rose, in {_counted(len(bins), 'group')}. "
+        f"{_lowest_and_highest(bins)} The forecast is within the 95% interval in {inside} of {len(bins)}."
+    )
+    if not forecasts.is_calibrated(backtest):
+        return told
+    return f"{told} Before calibration: {_lowest_and_highest(forecasts.calibration_bins(backtest, raw=True))}"
+
+
+def _lowest_and_highest(bins: pd.DataFrame) -> str:
+    low, high = (
         f"{wording.percent(row.forecast)} forecast, {wording.percent(row.share_up)} rose"
         for row in (bins.iloc[0], bins.iloc[-1])
-    ]
-    inside = int(bins["forecast"].between(bins["low"], bins["high"]).to_numpy().sum())
+    )
+    return f"Lowest group: {low}. Highest group: {high}."
+
+
+def coverage(years: pd.DataFrame, level: float) -> str:
+    """The best and the worst year, and how many are compatible with the level promised."""
+    if years.empty:
+        return f"Share of outcomes inside the {wording.short_percent(level)} interval: not defined, too few forecasts."
+    low, high, share = (years[name].to_numpy() for name in ("low", "high", "share"))
+    held = int(((low <= level) & (level <= high)).sum())
+    worst, best = int(share.argmin()), int(share.argmax())
     return (
-        f"Forecast probability of a rise against how often the price rose, in {_counted(len(bins), 'group')}. "
-        f"Lowest group: {told[0]}. Highest group: {told[1]}. "
-        f"The forecast is within the 95% interval in {inside} of {len(bins)}."
+        f"Share of outcomes inside the interval, which promised {wording.short_percent(level)}, in "
+        f"{_counted(len(years), 'year')}: lowest {wording.percent(share[worst])} in {years.index[worst]}, highest "
+        f"{wording.percent(share[best])} in {years.index[best]}. The promise is within the 95% interval of the share "
+        f"in {held} of {len(years)}."
+    )
+
+
+def importance(largest: Sequence[tuple[str, float, float]]) -> str:
+    """The three largest, and how many stand clear of zero."""
+    named = ", ".join(f"{name.replace('_', ' ')} {wording.fine_score(mean)}" for name, mean, _ in largest[:3])
+    clear = sum(mean > 2 * deviation for _, mean, deviation in largest)
+    return (
+        f"Bars of the {len(largest)} most important features, largest first: {named}. {clear} of {len(largest)} are "
+        f"more than two standard deviations above zero. A table with every number follows."
     )
 
 

@@ -97,6 +97,21 @@ def plain(value: Number) -> str:
     return _write(value, ".2f")
 
 
+def fine_score(value: Number) -> str:
+    """0.001234 as "0.00123": what a single feature adds to a score."""
+    return _write(value, ".5f")
+
+
+def exact(value: Number) -> str:
+    """A setting with all its digits: 20200102 as "20200102", 0.05 as "0.05"."""
+    return _write(value, "d" if isinstance(value, int) else ".10g")
+
+
+def amount(value: Number) -> str:
+    """A price or a volume with all its digits: 41000000.0 as "41,000,000", 61.25 as "61.25"."""
+    return _write(value, ",.10g")
+
+
 def session(value: datetime.date | str | None) -> str:
     """2024-03-08 as "2024-03-08"; the year comes first in every table so that columns sort by eye."""
     return UNDEFINED if value is None else _date(value).isoformat()

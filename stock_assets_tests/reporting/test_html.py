@@ -16,21 +16,27 @@ import pandas as pd
 import pytest
 
 from stock_assets.core import errors
-from stock_assets.reporting import html, tables, wording
+from stock_assets.reporting import html, pictures, tables, wording
+from stock_assets.reporting import inputs as inputs_of_reports
 from stock_assets_tests.reporting.conftest import forecasting, make_inputs
 from stock_assets_tests.reporting.page import Page
 
 FIGURES = {
-    "price": (960, 768),
-    "returns": (960, 348),
-    "drawdown": (960, 324),
-    "volatility": (960, 348),
-    "distribution": (600, 468),
-    "confusion_matrix": (600, 504),
-    "calibration": (600, 504),
-    "equity": (960, 396),
-    "forecast": (600, 420),
+    "price": (552, 504),
+    "history": (552, 504),
+    "returns": (552, 348),
+    "months": (552, 329),
+    "drawdown": (552, 348),
+    "volatility": (552, 348),
+    "distribution": (552, 408),
+    "forecast": (552, 384),
+    "confusion_matrix": (552, 432),
+    "calibration": (552, 432),
+    "coverage": (552, 384),
+    "equity": (552, 384),
+    "importance": (552, 235),
 }
+CRISP = 2
 
 
 def leaves(document: Any, path: str) -> dict[str, Any]:
@@ -50,7 +56,7 @@ def changed(inputs: html.ReportInputs, document: str, path: str, value: Any) -> 
     *parents, last = path.split(".")
     place = fresh
     for name in parents:
-        place = place[name]
+        place = place[int(name)] if isinstance(place, list) else place[name]
     place[last] = value
     return dataclasses.replace(inputs, **{document: fresh})
 
@@ -64,8 +70,8 @@ def read(page: bytes) -> str:
 
 
 @pytest.fixture(scope="module")
-def pictures(inputs: html.ReportInputs) -> list[html.Picture]:
-    return html.draw(inputs)
+def drawn(inputs: html.ReportInputs) -> list[pictures.Picture]:
+    return pictures.draw(inputs)
 
 
 # --- Numbers ---
@@ -73,7 +79,7 @@ def pictures(inputs: html.ReportInputs) -> list[html.Picture]:
 
 def test_every_number_on_the_page_is_the_one_in_the_results(inputs: html.ReportInputs, files: dict[str, bytes]) -> None:
     facts: dict[str, Any] = {}
-    for name, document in html.documents(inputs).items():
+    for name, document in inputs_of_reports.documents(inputs).items():
         facts |= leaves(document, name)
     numbers = Page(files["report.html"]).numbers()
     assert len(numbers) > 120
@@ -126,26 +132,37 @@ def test_every_metric_is_shown(inputs: html.ReportInputs, files: dict[str, bytes
     assert set(leaves(inputs.metrics, "metrics")) - keys == {"metrics.ticker", "metrics.source"}
 
 
-def test_undefined_is_a_dash_that_says_why(inputs: html.ReportInputs, pictures: list[html.Picture]) -> None:
+def test_undefined_is_a_dash_that_says_why(inputs: html.ReportInputs, drawn: list[pictures.Picture]) -> None:
     short = changed(inputs, "metrics", "returns.252", None)
     short = changed(short, "metrics", "moving_averages.200", {"value": None, "distance": None})
     short = changed(short, "metrics", "sharpe", None)
-    page = Page(html.render_page(short, pictures))
+    page = Page(html.render_page(short, drawn))
     found = {element.attributes["data-key"]: element for element in page.numbers()}
     for key in ("metrics.returns.252", "metrics.moving_averages.200.value", "metrics.sharpe"):
-        assert found[key].text == "–"
+        assert found[key].text == "–not defined: history too short"
         assert found[key].attributes["data-value"] == "null"
-        (dash,) = (element for element in page.all("abbr") if found[key] in element.parents)
-        assert dash.attributes["title"] == "not defined: history too short"
+
+
+def test_undefined_in_a_wide_table_says_why_where_it_is_pointed_at_or_read_aloud(
+    inputs: html.ReportInputs, drawn: list[pictures.Picture]
+) -> None:
+    page = Page(html.render_page(changed(inputs, "evaluation", "by_year.0.r2_oos", None), drawn))
+    (cell,) = (element for element in page.numbers() if element.attributes["data-key"] == "evaluation.by_year.0.r2_oos")
+    (dash,) = (element for element in page.all("abbr") if cell in element.parents)
+    assert dash.attributes["title"] == "not defined: history too short"
+    seen, heard = (element for element in page.all("span") if dash in element.parents)
+    assert (seen.text, seen.attributes["aria-hidden"]) == ("–", "true")
+    assert heard.text == dash.attributes["title"]
 
 
 def test_undefined_score_says_the_evaluations_own_reason(
-    inputs: html.ReportInputs, pictures: list[html.Picture]
+    inputs: html.ReportInputs, drawn: list[pictures.Picture]
 ) -> None:
     one_sided = changed(inputs, "evaluation", "classification.roc_auc", None)
     one_sided.evaluation["reasons"] = {"classification.roc_auc": "only one direction occurred"}
-    page = Page(html.render_page(one_sided, pictures))
-    assert "not defined: only one direction occurred" in {element.attributes["title"] for element in page.all("abbr")}
+    page = Page(html.render_page(one_sided, drawn))
+    (cell,) = (e for e in page.numbers() if e.attributes["data-key"] == "evaluation.classification.roc_auc")
+    assert cell.text == "–not defined: only one direction occurred"
 
 
 def test_no_page_says_nan_or_none(inputs: html.ReportInputs, files: dict[str, bytes]) -> None:
@@ -155,16 +172,16 @@ def test_no_page_says_nan_or_none(inputs: html.ReportInputs, files: dict[str, by
     assert not re.search(r"\b(nan|None|NaT|null|inf)\b", text_of(html.render_report(short)))
 
 
-def test_number_that_is_not_finite_is_an_error(inputs: html.ReportInputs, pictures: list[html.Picture]) -> None:
+def test_number_that_is_not_finite_is_an_error(inputs: html.ReportInputs, drawn: list[pictures.Picture]) -> None:
     with pytest.raises(errors.DataError, match="nan"):
-        html.render_page(changed(inputs, "metrics", "sharpe", float("nan")), pictures)
+        html.render_page(changed(inputs, "metrics", "sharpe", float("nan")), drawn)
 
 
-def test_missing_score_is_named(inputs: html.ReportInputs, pictures: list[html.Picture]) -> None:
+def test_missing_score_is_named(inputs: html.ReportInputs, drawn: list[pictures.Picture]) -> None:
     lacking = dataclasses.replace(inputs, evaluation=copy.deepcopy(inputs.evaluation))
     del lacking.evaluation["classification"]["brier"]
     with pytest.raises(errors.SchemaError, match=r"DEMO 2024-03-08: .*evaluation\.classification\.brier"):
-        html.render_page(lacking, pictures)
+        html.render_page(lacking, drawn)
 
 
 # --- What comes first ---
@@ -180,9 +197,9 @@ def test_verdict_and_forecast_come_before_everything_else(inputs: html.ReportInp
 
 
 def test_model_that_beats_naive_looks_different(
-    inputs: html.ReportInputs, files: dict[str, bytes], pictures: list[html.Picture]
+    inputs: html.ReportInputs, files: dict[str, bytes], drawn: list[pictures.Picture]
 ) -> None:
-    winner = html.render_page(changed(inputs, "evaluation", "verdict.beats_naive", True), pictures)
+    winner = html.render_page(changed(inputs, "evaluation", "verdict.beats_naive", True), drawn)
     assert "✓ Beats naive" in read(winner)
     assert "✓ Beats naive" not in text_of(files)
     verdicts = [e for e in Page(winner).all("div") if "verdict" in str(e.attributes.get("class"))]
@@ -190,23 +207,23 @@ def test_model_that_beats_naive_looks_different(
 
 
 def test_scores_too_good_are_warned_about(
-    inputs: html.ReportInputs, files: dict[str, bytes], pictures: list[html.Picture]
+    inputs: html.ReportInputs, files: dict[str, bytes], drawn: list[pictures.Picture]
 ) -> None:
     assert "Too good to be true" not in text_of(files)
     leak = changed(inputs, "evaluation", "suspicious", True)
     leak.evaluation["suspicious_reason"] = "an accuracy of 71.0% is above 56%"
     assert "Too good to be true. Don't trust these scores: an accuracy of 71.0% is above 56%." in read(
-        html.render_page(leak, pictures)
+        html.render_page(leak, drawn)
     )
 
 
 def test_older_model_and_evaluation_are_told(
-    inputs: html.ReportInputs, files: dict[str, bytes], pictures: list[html.Picture]
+    inputs: html.ReportInputs, files: dict[str, bytes], drawn: list[pictures.Picture]
 ) -> None:
     assert "Older" not in text_of(files)
     older = forecasting(inputs, model_as_of=pd.Timestamp("2024-03-07"))
     older = changed(older, "evaluation", "as_of", "2024-03-01")
-    text = read(html.render_page(older, pictures))
+    text = read(html.render_page(older, drawn))
     assert "The model is of Thursday 7 March 2024, 1 session before this report" in text
     assert "The evaluation is of Friday 1 March 2024, 5 sessions before this report" in text
 
@@ -236,7 +253,9 @@ def test_figure_is_a_png_of_its_size_without_metadata(
 ) -> None:
     content = files[f"figures/{name}.png"]
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    assert (int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")) == size
+    assert (int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")) == pytest.approx(
+        [CRISP * length for length in size], abs=1
+    )
     assert not re.search(rb"tEXt|iTXt|zTXt|tIME", content)
 
 
@@ -308,14 +327,14 @@ def test_results_of_something_else_are_refused(
     inputs: html.ReportInputs, document: str, path: str, value: str, message: str
 ) -> None:
     with pytest.raises(errors.DataError, match=f"^DEMO 2024-03-08: {message}$"):
-        html.draw(changed(inputs, document, path, value))
+        pictures.draw(changed(inputs, document, path, value))
 
 
 def test_forecasts_that_know_what_came_later_are_refused(inputs: html.ReportInputs) -> None:
     later = inputs.backtest.copy()
     later.loc[later.index[-1], "target_session"] = pd.Timestamp("2024-03-11")
     with pytest.raises(errors.DataError, match="backtest reaches to 2024-03-11"):
-        html.draw(dataclasses.replace(inputs, backtest=later))
+        pictures.draw(dataclasses.replace(inputs, backtest=later))
 
 
 # --- The same bytes ---
