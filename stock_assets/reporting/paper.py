@@ -54,7 +54,7 @@ def paginate(boxes: Sequence[Box], height: float) -> list[Page]:
         stop = start + 1
         while boxes[stop - 1].keep and stop < len(boxes) and _extent(boxes[start : stop + 1]) <= height:
             stop += 1
-        if not _put(pages[-1], boxes[start:stop], height):
+        if not _put(pages[-1], boxes[start:stop], height, force=not pages[-1]):
             pages.append([])
             _put(pages[-1], boxes[start:stop], height, force=True)
         start = stop
@@ -122,6 +122,10 @@ class Press:
     def __init__(self, pdf: "FPDF") -> None:
         self.pdf = pdf
         self.type = typesetting.Typesetter(pdf)
+
+    def close(self) -> None:
+        """Close the fonts' files."""
+        self.type.close()
 
     def text(
         self,

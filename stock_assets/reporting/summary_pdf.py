@@ -4,6 +4,7 @@ is here; how text is set and pages are filled is in typesetting and paper.
 The figures are those of the report, and so is every number: one that the report shows otherwise is an error.
 """
 
+import contextlib
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -68,27 +69,33 @@ def render(inputs: SummaryInputs) -> bytes:
     blocks = read_narrative(inputs)
     results = _results(inputs)
     pdf = _document(inputs)
-    press = paper.Press(pdf)
+    with contextlib.closing(paper.Press(pdf)) as press:
+        made = _pages(press, inputs, results, blocks)
+        for number, page in enumerate(made, 1):
+            pdf.add_page()
+            _frame(press, inputs, number, len(made))
+            for top, box in page:
+                box.draw(_top(inputs) + top)
+        return bytes(pdf.output())
+
+
+def _pages(
+    press: paper.Press, inputs: SummaryInputs, results: tables.Results, blocks: list[narrative.Block]
+) -> list[paper.Page]:
+    """Everything on its page: the fewest of them, then the most that finds room there, then the largest figures."""
     height = paper.HEIGHT - _top(inputs) - _BOTTOM
     opening = [*_heading(press, inputs, results), *_verdict(press, inputs, results), _forecast(press, inputs, results)]
     text = [box for block in blocks for box in press.block(block)]
+    more, closing = _more(press, inputs, results), _closing(press, inputs)
 
     def pages(scale: float) -> list[paper.Page]:
         found = paper.paginate([*opening, *text], height)
         paper.fill(found, _evidence(press, inputs, results, scale), height)
-        closing = _closing(press, inputs)
-        paper.fill_up(found, _more(press, inputs, results), height - closing.height - closing.gap)
+        paper.fill_up(found, more, height - closing.height - closing.gap)
         paper.fill(found, [closing], height)
         return found
 
-    # The fewest pages, then the most that finds room on them, then the largest figures.
-    made = min((pages(scale) for scale in _SCALES), key=lambda found: (len(found), -sum(map(len, found))))
-    for number, page in enumerate(made, 1):
-        pdf.add_page()
-        _frame(press, inputs, number, len(made))
-        for top, box in page:
-            box.draw(_top(inputs) + top)
-    return bytes(pdf.output())
+    return min((pages(scale) for scale in _SCALES), key=lambda found: (len(found), -sum(map(len, found))))
 
 
 def n_pages(pdf: bytes) -> int:

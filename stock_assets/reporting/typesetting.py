@@ -51,7 +51,7 @@ Line = Sequence[Glyph]
 
 
 class Typesetter:
-    """Sets text in the fonts of one PDF."""
+    """Sets text in the fonts of one PDF, whose files stay open until it is closed."""
 
     def __init__(self, pdf: "FPDF") -> None:
         import matplotlib
@@ -61,9 +61,14 @@ class Typesetter:
         for (family, style), name in _FACES.items():
             pdf.add_font(family, style, folder / name)
         self._known: dict[tuple[str, Face], tuple[tuple[str, Face, float], ...]] = {}
-        fonts: dict[Face, Any] = {face: pdf.fonts["".join(face)] for face in _FACES}
-        self._widths: dict[Face, Mapping[int, float]] = {face: font.cw for face, font in fonts.items()}
-        self._has: dict[Face, Container[int]] = {face: font.cmap for face, font in fonts.items()}
+        self._fonts: dict[Face, Any] = {face: pdf.fonts["".join(face)] for face in _FACES}
+        self._widths: dict[Face, Mapping[int, float]] = {face: font.cw for face, font in self._fonts.items()}
+        self._has: dict[Face, Container[int]] = {face: font.cmap for face, font in self._fonts.items()}
+
+    def close(self) -> None:
+        """Close the fonts' files; nothing can be set or put out any more."""
+        for font in self._fonts.values():
+            font.close()
 
     def lines(self, spans: Sequence[Span], size: float, width: float) -> list[Line]:
         """`spans` broken into lines; a word that is wider than a line is broken where it must."""
@@ -142,14 +147,13 @@ def _wrapped(glyphs: Sequence[Glyph], width: float) -> Iterator[Line]:
             yield _trimmed(line)
             line, used, last_break, broken = [], 0.0, 0, False
             continue
-        if broken and not line and glyph.char == " ":
-            continue
-        full = used + glyph.width > width and glyph.char != " "
-        if line and (full or len(line) >= _LONGEST_LINE):
+        while line and ((used + glyph.width > width and glyph.char != " ") or len(line) >= _LONGEST_LINE):
             cut = last_break or len(line)
             yield _trimmed(line[:cut])
             line = line[cut:]
             used, last_break, broken = sum(kept.width for kept in line), 0, True
+        if broken and not line and glyph.char == " ":
+            continue
         line.append(glyph)
         used += glyph.width
         if glyph.breaks:
