@@ -109,6 +109,7 @@ def run(tickers: tuple[str, ...], as_of: str | None, source: str | None, force: 
     _warn(choice.warning)
     runner = running.Runner(choice.settings)
     failed: list[str] = []
+    page = None
     try:
         for ticker in wanted:
             try:
@@ -121,11 +122,19 @@ def run(tickers: tuple[str, ...], as_of: str | None, source: str | None, force: 
                 _tell(error)
             else:
                 _show(outcome)
+        try:
+            page = runner.page(session)
+        except StockAssetsError as error:
+            # The tickers are done all the same.
+            _tell(error)
+        else:
+            _out.print(f"[bold]Watchlist[/]  {page.summary}\n  page      {_short_path(page.path)}")
     finally:
         runner.close()
     _warn(choice.warning)
     if failed:
         _err.print(f"{len(failed)} of {len(wanted)} failed: {', '.join(failed)}; details in {choice.settings.log_dir}")
+    if failed or page is None:
         raise click.exceptions.Exit(1)
 
 

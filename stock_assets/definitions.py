@@ -6,6 +6,7 @@ import dagster as dg
 
 from stock_assets import watchlist
 from stock_assets.defs import asset_checks, assets, io_managers, jobs, partitions, resources
+from stock_assets.defs.assets.reporting import watchlist_page
 from stock_assets.settings import Settings
 from stock_assets.storage.artefacts import ArtefactStore
 
@@ -13,8 +14,8 @@ from stock_assets.storage.artefacts import ArtefactStore
 def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definitions:
     """Definitions for `settings` (default: those of the environment).
 
-    `overrides` replace resources by name: `prices`, `clock`, `model_settings`, `retry_delay`, `log_dir`, `store`, or
-    an IO manager (`tables`, `documents`, `illustrated`, `models`, `reports`, `pdfs`).
+    `overrides` replace resources by name: `prices`, `clock`, `model_settings`, `retry_delay`, `log_dir`, `store`,
+    `watchlist`, or an IO manager (`tables`, `documents`, `illustrated`, `models`, `reports`, `pdfs`).
 
     Raises `SettingsError` for a bad setting or watchlist.
     """
@@ -29,6 +30,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         "retry_delay": settings.retry_delay,
         "log_dir": settings.log_dir,
         "store": store,
+        "watchlist": listed,
         "tables": io_managers.TableIOManager(store, settings.log_dir),
         "documents": io_managers.JsonIOManager(store, settings.log_dir),
         "illustrated": io_managers.IllustratedIOManager(store, settings.log_dir),
@@ -40,17 +42,21 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     if unknown:
         raise TypeError(f"no resource is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(given))}")
     return dg.Definitions(
-        assets=[asset.map_asset_specs(lambda spec: _placed(spec, grid)) for asset in assets.ALL],
+        assets=[
+            *(asset.map_asset_specs(lambda spec: _placed(spec, grid)) for asset in assets.ALL),
+            watchlist_page.spec(grid),
+        ],
         asset_checks=asset_checks.build(grid),
-        jobs=jobs.ALL,
-        resources=given | overrides,
+        jobs=[*jobs.ALL, watchlist_page.job(grid)],
+        resources={name: resources.described(name, value) for name, value in (given | overrides).items()},
         # A process a step would import pandas and scikit-learn again each time: 3 s a step.
         executor=dg.in_process_executor,
     )
 
 
 def _placed(spec: dg.AssetSpec, grid: dg.PartitionsDefinition) -> dg.AssetSpec:
-    return spec.replace_attributes(partitions_def=grid, owners=["team:stock-assets"])
+    tags = {**spec.tags, "cadence": jobs.cadence(spec.key.to_user_string())}
+    return spec.replace_attributes(partitions_def=grid, owners=["team:stock-assets"], tags=tags)
 
 
 defs = build_defs()

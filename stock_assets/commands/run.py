@@ -1,8 +1,12 @@
-"""`run`: the whole graph for some tickers and one session, one Dagster run a ticker, in this process."""
+"""`run`: the whole graph for some tickers and one session, one Dagster run a ticker, then the page of the watchlist.
+
+All in this process.
+"""
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -12,11 +16,14 @@ from typing import Any, Protocol
 import dagster as dg
 import sqlalchemy.exc
 
-from stock_assets.commands import dead_runs, failures, home
+from stock_assets import watchlist as watchlists
+from stock_assets.commands import dead_runs, home
 from stock_assets.core import sessions
 from stock_assets.core.errors import DamagedArtefactError, MissingArtefactError, SettingsError, StockAssetsError
 from stock_assets.definitions import build_defs
-from stock_assets.defs import assets, partitions
+from stock_assets.defs import assets, failures, followed, partitions
+from stock_assets.defs.assets.reporting import watchlist_page as page_asset
+from stock_assets.reporting import watchlist_page
 from stock_assets.settings import Settings
 from stock_assets.storage import quarantine
 from stock_assets.storage.artefacts import ArtefactStore
@@ -60,6 +67,14 @@ class Outcome:
     interval_level: float
     naive_close: float
     report: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """The stored page of the watchlist: what it says in a line, and where it is."""
+
+    summary: str
+    path: str
 
 
 class Progress(Protocol):
@@ -171,23 +186,48 @@ class Runner:
             elif event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY:
                 progress.retrying(event.step_key)
 
-        try:
+        with self._usable_home():
             self._instance.add_event_listener(run_id, tell)
-            with dead_runs.alive(self._settings.dagster_home, run_id):
-                result = self._definitions.resolve_job_def(job).execute_in_process(
-                    partition_key=partitions.key(ticker, session),
-                    instance=self._instance,
-                    run_id=run_id,
-                    run_config=_QUIET | {"ops": {asset: {"config": dict(given)} for asset, given in configs.items()}},
-                    raise_on_error=False,
-                )
-        except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
-            raise home.unusable(self._settings.dagster_home, error) from error
+        ops = {asset: {"config": dict(given)} for asset, given in configs.items()}
+        result = self._execute(job, partitions.key(ticker, session), run_id, ops)
         if not result.success:
-            why = failures.why(result, ticker, session)
+            why = _why(result, ticker, session)
             if self._store.has(quarantine.ASSET, ticker, session):
                 why = f"{why}; see stock-assets inspect {ticker} --as-of {session}"
             raise RunFailedError(why)
+
+    def page(self, session: date) -> Page:
+        """Make the page of the whole watchlist, or re-use the one that is there when it would be the same.
+
+        Raises `RunFailedError` when it can't be made; `ArtefactError` when the store can't be read; others as `run`.
+        """
+        listed = watchlists.read(self._settings.watchlist)
+        with self._usable_home():
+            found = followed.read(self._store, self._instance, listed, session)
+        slot = (page_asset.NAME, partitions.ALL_TICKERS, session)
+        wanted = {page_asset.SUFFIX: watchlist_page.render(session, found)}
+        if not self._store.is_whole(*slot) or self._store.read(*slot) != wanted:
+            result = self._execute("watchlist_job", session.isoformat(), str(uuid.uuid4()), {})
+            if not result.success:
+                raise RunFailedError(_why(result, partitions.ALL_TICKERS, session))
+        return Page(watchlist_page.summary(session, found), str(self._store.path(*slot, page_asset.SUFFIX)))
+
+    def _execute(self, job: str, partition_key: str, run_id: str, ops: Mapping[str, Any]) -> dg.ExecuteInProcessResult:
+        with self._usable_home(), dead_runs.alive(self._settings.dagster_home, run_id):
+            return self._definitions.resolve_job_def(job).execute_in_process(
+                partition_key=partition_key,
+                instance=self._instance,
+                run_id=run_id,
+                run_config=_QUIET | {"ops": ops},
+                raise_on_error=False,
+            )
+
+    @contextmanager
+    def _usable_home(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+            raise home.unusable(self._settings.dagster_home, error) from error
 
     def _outcome(self, ticker: str, session: date, reused: bool, seconds: float) -> Outcome:
         snapshot = Snapshot(self._store, ticker, session)
@@ -210,3 +250,11 @@ class Runner:
             naive_close=float(row["naive_close"]),
             report=str(self._store.path("report", ticker, session, "/report.html")),
         )
+
+
+def _why(result: dg.ExecuteInProcessResult, ticker: str, session: date) -> str:
+    """What made the run fail, in one line. Raises `KeyboardInterrupt` when somebody stopped it."""
+    # Dagster makes a failure of Ctrl-C: the next ticker would have its turn.
+    if failures.stopped(result.all_events):
+        raise KeyboardInterrupt
+    return failures.cause(result.all_events, ticker, session).why

@@ -74,12 +74,23 @@ def asset_log(folder: Path, asset: str, ticker: str, session: date) -> Iterator[
 
 @contextmanager
 def working(context: dg.AssetExecutionContext) -> Iterator[Work]:
-    """The frame of an asset's body: logs start, end and any error with its trace.
+    """The frame of an asset's body, see `making`, which tells the UI the seconds it took as well.
+
+    They are the asset's own work: loading what it is made from and storing it come on top.
+    """
+    started = time.perf_counter()
+    with making(context, context.asset_key.to_user_string()) as work:
+        yield work
+    context.add_asset_metadata({"seconds": round(time.perf_counter() - started, 3)})
+
+
+@contextmanager
+def making(context: dg.AssetExecutionContext | dg.OpExecutionContext, asset: str) -> Iterator[Work]:
+    """The frame of a step that makes `asset`: logs start, end and any error with its trace.
 
     `SourceUnavailableError` is a passing fault: Dagster is asked to try again later. Our other errors say something
     about the data, not about the moment: they become a `Failure` that is not retried.
     """
-    asset = context.asset_key.to_user_string()
     ticker, session = partitions.split(context.partition_key)
     with asset_log(context.resources.log_dir, asset, ticker, session) as log:
         started = time.perf_counter()

@@ -13,6 +13,8 @@ from stock_assets.core.errors import SettingsError
 
 SESSION = "date"
 TICKER = "ticker"
+# In the place of a ticker for what is about all of them: no ticker has an underscore (see core.tickers).
+ALL_TICKERS = "ALL_TICKERS"
 # How far back `predictions` and `report` look for a model: older ones have expired.
 MODEL_LIFETIME = 10
 
@@ -40,15 +42,20 @@ def grid(tickers: Sequence[str], first_session: date) -> dg.MultiPartitionsDefin
     return dg.MultiPartitionsDefinition({SESSION: sessions, TICKER: dg.StaticPartitionsDefinition(list(tickers))})
 
 
+def sessions_of(grid: dg.MultiPartitionsDefinition) -> dg.PartitionsDefinition:
+    """Partitions of the sessions of `grid` alone, for what is about all tickers."""
+    return grid.get_partitions_def_for_dimension(SESSION)
+
+
 def key(ticker: str, session: date) -> dg.MultiPartitionKey:
     """The partition key of one ticker and session."""
     return dg.MultiPartitionKey({SESSION: session.isoformat(), TICKER: ticker})
 
 
 def split(partition_key: str) -> tuple[str, date]:
-    """(ticker, session) of a partition key such as `2026-11-20|TSLA`."""
-    session, ticker = partition_key.split("|", 1)
-    return ticker, date.fromisoformat(session)
+    """(ticker, session) of a partition key such as `2026-11-20|TSLA`; of `2026-11-20`, that of all tickers."""
+    session, _, ticker = partition_key.partition("|")
+    return ticker or ALL_TICKERS, date.fromisoformat(session)
 
 
 def most_recent() -> dg.AssetIn:

@@ -1,0 +1,91 @@
+"""Why a Dagster run failed, in one line for a person. The whole story is in Dagster's event log and under logs/."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING, NamedTuple
+
+import dagster as dg
+
+from stock_assets.core import errors
+from stock_assets.defs import asset_checks
+
+if TYPE_CHECKING:
+    from dagster_shared.error import SerializableErrorInfo
+
+_INTERRUPTIONS = {dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__}
+_FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+_SHOWN_SESSIONS = 5
+
+TELLING = {*_FAILURES, dg.DagsterEventType.RUN_CANCELED, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
+"""The kinds of events that say why a run failed; the others need not be read."""
+
+_OUR_ERRORS = {
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.StockAssetsError)
+}
+
+
+class Cause(NamedTuple):
+    """At which asset a run halted, None when at none of them, and why: beginning with the ticker and the session."""
+
+    asset: str | None
+    why: str
+
+
+def stopped(events: Iterable[dg.DagsterEvent]) -> bool:
+    """Whether somebody stopped the run: Dagster makes a failure of Ctrl-C."""
+    return any(
+        event.event_type == dg.DagsterEventType.RUN_CANCELED
+        or (event.event_type in _FAILURES and any(error.cls_name in _INTERRUPTIONS for error in _chain(event)))
+        for event in events
+    )
+
+
+def cause(events: Iterable[dg.DagsterEvent], ticker: str, session: date) -> Cause:
+    """What made the run with these events fail: a blocking check, or the first step that failed."""
+    where, failures = f"{ticker} {session}", []
+    for event in events:
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if check.blocking and not check.passed:
+                asset = check.asset_key.to_user_string()
+                told = f"{where}: check {check.check_name} on {asset} failed: {check.description}{_offending(check)}"
+                return Cause(asset, told)
+        elif event.event_type in _FAILURES:
+            failures.append((event.step_key, _chain(event)))
+    for step, chain in failures:
+        # Ours says all that a person needs; what caused it is in a library's words, and in the log.
+        for error in chain:
+            if error.cls_name in _OUR_ERRORS:
+                text = _one_line(error).partition(": ")[2]
+                return Cause(_asset(step), text if text.startswith(where) else f"{where}: {text}")
+        if chain:
+            return Cause(_asset(step), f"{where}: {step or 'the run'}: {_one_line(chain[-1])}")
+    return Cause(None, f"{where}: the run ended early without telling why; see it in the Dagster UI")
+
+
+def _asset(step: str | None) -> str | None:
+    return None if step is None else step.removesuffix(asset_checks.STEP_SUFFIX)
+
+
+def _chain(event: dg.DagsterEvent) -> "list[SerializableErrorInfo]":
+    """The error of a failure and its causes, outermost first."""
+    data = event.step_failure_data if event.is_step_failure else event.job_failure_data
+    error, chain = data.error, []
+    while error is not None:
+        chain.append(error)
+        error = error.cause
+    return chain
+
+
+def _one_line(error: "SerializableErrorInfo") -> str:
+    return " ".join(error.message.split())
+
+
+def _offending(check: dg.AssetCheckEvaluation) -> str:
+    """The first sessions that a check complains about."""
+    table = check.metadata.get("offending sessions")
+    if not isinstance(table, dg.TableMetadataValue):
+        return ""
+    found = [str(record.data["session"]) for record in table.records if "session" in record.data]
+    more = " ..." if len(found) > _SHOWN_SESSIONS else ""
+    return f": {', '.join(found[:_SHOWN_SESSIONS])}{more}" if found else ""
