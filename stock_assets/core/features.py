@@ -188,7 +188,7 @@ TARGETS = targets.TARGETS
 _NUMBERS = {name: row for row, name in enumerate((*FEATURES, "close", "volatility", *TARGETS))}
 """Where each column of numbers stands among them."""
 
-_BATCH = 4
+_BATCH = 8
 """Tickers computed at once: enough to spread the cost of a call to NumPy, few enough for the cache of a core."""
 
 
@@ -265,14 +265,16 @@ def _build_batch(
         yield from ((ticker, error_type(f"{ticker} {as_of}: {reason}")) for ticker in batch)
         return
     try:
-        blocks, target_session = _compute_blocks(cleans, horizon)
+        numbers, target_session = _compute_numbers(cleans, horizon)
     except NotASessionError as error:
         # Said of the sessions, which are those of every ticker of the batch.
         yield from ((ticker, error) for ticker in batch)
         return
-    for (ticker, clean), numbers in zip(batch.items(), blocks, strict=True):
+    for row, (ticker, clean) in enumerate(batch.items()):
+        # Copied unless the batch is of one: who keeps a table shall not keep its neighbours.
+        own = np.ascontiguousarray(numbers[:, row])
         try:
-            table = _table(numbers, clean, target_session, ticker=ticker, as_of=as_of)
+            table = _table(own, clean, target_session, ticker=ticker, as_of=as_of)
         except StockAssetsError as error:
             yield ticker, error
         else:
@@ -288,21 +290,17 @@ def _refusal(index: pd.Index, as_of: datetime.date) -> tuple[type[StockAssetsErr
     return None
 
 
-def _compute_blocks(cleans: Sequence[pd.DataFrame], horizon: int) -> tuple[list[Floats], NDArray[np.datetime64]]:
-    """The numbers of each table, a row a column of `_NUMBERS`, and the target sessions: both without the warm-up.
-
-    A block a table, and not one of all: who keeps a table does not keep its neighbours.
-    """
-    histories = Histories.from_cleans(cleans)
-    outcomes = targets.compute_targets(histories, horizon=horizon)
-    blocks = [np.empty((len(_NUMBERS), len(clean) - WARM_UP)) for clean in cleans]
-    _write_features(histories, blocks)
-    _write("close", histories.close, blocks)
+def _compute_numbers(cleans: Sequence[pd.DataFrame], horizon: int) -> tuple[Floats, NDArray[np.datetime64]]:
+    """The columns of `_NUMBERS`, of shape (columns, tables, sessions), and the target sessions, without the warm-up."""
+    past = Histories.from_cleans(cleans)
+    outcomes = targets.compute_targets(past, horizon=horizon)
+    numbers = np.empty((len(_NUMBERS), len(cleans), len(past.position) - WARM_UP))
+    _write_features(past, numbers)
+    numbers[_NUMBERS["volatility"]] = numbers[_NUMBERS[f"volatility_{VOLATILITY_WINDOW}"]]
+    numbers[_NUMBERS["close"]] = past.close[:, WARM_UP:]
     for name in TARGETS:
-        _write(name, getattr(outcomes, name), blocks)
-    for block in blocks:
-        block[_NUMBERS["volatility"]] = block[_NUMBERS[f"volatility_{VOLATILITY_WINDOW}"]]
-    return blocks, outcomes.target_session[WARM_UP:]
+        numbers[_NUMBERS[name]] = getattr(outcomes, name)[:, WARM_UP:]
+    return numbers, outcomes.target_session[WARM_UP:]
 
 
 def _table(
@@ -389,25 +387,20 @@ def _in_short(those: pd.DatetimeIndex) -> str:
 
 def compute_features(clean: pd.DataFrame) -> pd.DataFrame:
     """Every column of `FEATURES` for every row of `clean`; NaN where the history is too short for the window."""
-    block = np.empty((len(FEATURES), len(clean)))
-    _write_features(Histories.from_cleans([clean]), [block])
-    return pd.DataFrame(block.T, index=clean.index, columns=pd.Index(list(FEATURES)), copy=False)
+    features = np.empty((len(FEATURES), 1, len(clean)))
+    _write_features(Histories.from_cleans([clean]), features)
+    return pd.DataFrame(features[:, 0].T, index=clean.index, columns=pd.Index(list(FEATURES)), copy=False)
 
 
-def _write_features(histories: Histories, into: Sequence[Floats]) -> None:
-    """Writes each feature into the block of each table, family by family, so that few columns are held beside them."""
-    for compute in _FAMILIES:
-        for name, columns in compute(histories).items():
-            _write(name, columns, into)
+def _write_features(past: Histories, into: Floats) -> None:
+    """Writes the last sessions of each feature into a row of `into`, of shape (features, tables, sessions).
 
-
-def _write(name: str, columns: Floats, into: Sequence[Floats]) -> None:
-    """Writes the last values of a column into the block of each table, where `_NUMBERS` says.
-
-    `columns` has a row a table, or is what all of them share, of shape (sessions,).
+    Family by family, so that a handful of columns are held beside the table and not all of them twice.
     """
-    for block, values in zip(into, np.broadcast_to(columns, (len(into), columns.shape[-1])), strict=True):
-        block[_NUMBERS[name]] = values[columns.shape[-1] - block.shape[-1] :]
+    first = len(past.position) - into.shape[-1]
+    for compute in _FAMILIES:
+        for name, column in compute(past).items():
+            into[_NUMBERS[name]] = column[..., first:]
 
 
 # --- Families: columns by name, of shape (tables, sessions), or (sessions,) where all tables have the same -------------
