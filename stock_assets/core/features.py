@@ -316,11 +316,9 @@ def _table(
     Both begin after the warm-up. Raises as `build_features` does for what the last row lacks.
     """
     features, volatility = numbers[: len(FEATURES)], numbers[_NUMBERS["volatility"]]
-    # A sum is a number only if all it is made of are.
-    complete = np.isfinite(features.sum(axis=0))
-    if not complete[-1] and (
-        missing := [n for n, value in zip(FEATURES, features[:, -1], strict=True) if not np.isfinite(value)]
-    ):
+    known = np.isfinite(features[:, -1])
+    if not known.all():
+        missing = [name for name, is_known in zip(FEATURES, known, strict=True) if not is_known]
         raise InsufficientHistoryError(
             f"{ticker} {as_of}: {len(clean)} bars leave {', '.join(missing)} without a value on the last session; "
             f"expected at least {WARM_UP + 1} complete bars"
@@ -330,7 +328,8 @@ def _table(
             f"{ticker} {as_of}: the last {VOLATILITY_WINDOW} returns are all {features[0, -1]:g}; "
             "expected a price that moves"
         )
-    kept = complete & (volatility > 0)
+    # A sum is a number only if all it is made of are.
+    kept = np.isfinite(features.sum(axis=0)) & (volatility > 0)
     index = clean.index[WARM_UP:]
     if not kept.all():
         index, target_session, numbers = index[kept], target_session[kept], numbers[:, kept]
@@ -403,7 +402,7 @@ def _write_features(past: Histories, into: Floats) -> None:
             into[_NUMBERS[name]] = column[..., first:]
 
 
-# --- Families: columns by name, of shape (tables, sessions), or (sessions,) where all tables have the same -------------
+# --- Families: columns by name, of shape (tables, sessions), or (sessions,) where the same for all tables -------------
 
 
 def _returns(past: Histories) -> dict[str, Floats]:
