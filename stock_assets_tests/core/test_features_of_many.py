@@ -21,6 +21,11 @@ def build_all(cleans: Mapping[str, pd.DataFrame], horizon: int = 1) -> dict[str,
     return dict(features.build_features_of_many(cleans, as_of=AS_OF, horizon=horizon))
 
 
+def tables_of(cleans: Mapping[str, pd.DataFrame], as_of: datetime.date = AS_OF) -> dict[str, pd.DataFrame]:
+    found = features.build_features_of_many(cleans, as_of=as_of)
+    return {ticker: built for ticker, built in found if isinstance(built, pd.DataFrame)}
+
+
 def build_alone(clean: pd.DataFrame, ticker: str, horizon: int = 1) -> pd.DataFrame | StockAssetsError:
     try:
         return features.build_features(clean, ticker=ticker, as_of=AS_OF, horizon=horizon)
@@ -134,8 +139,9 @@ def test_no_tickers_give_nothing():
 
 
 def test_who_keeps_a_table_does_not_keep_its_neighbours():
-    for table in build_all({"ONE": random_walk(300, 1), "TWO": random_walk(300, 2)}).values():
-        assert isinstance(table, pd.DataFrame)
+    tables = tables_of({"ONE": random_walk(300, 1), "TWO": random_walk(300, 2)})
+    assert list(tables) == ["ONE", "TWO"]
+    for table in tables.values():
         n_numbers = table.select_dtypes("float64").size
         assert owner_of(table["return_1"].to_numpy()).size == n_numbers
 
@@ -152,9 +158,7 @@ def test_later_rows_change_no_bit_of_earlier_ones_among_many():
     cut = datetime.date(2023, 10, 16)
     heads = {ticker: clean.loc[: pd.Timestamp(cut)] for ticker, clean in walks.items()}
     carried = [*features.feature_columns(), "close", "volatility", "target_session"]
-    earlier = dict(features.build_features_of_many(heads, as_of=cut))
-    for ticker, later in build_all(walks).items():
-        head = earlier[ticker]
-        assert isinstance(head, pd.DataFrame)
-        assert isinstance(later, pd.DataFrame)
-        assert in_bytes(head[carried]) == in_bytes(later.loc[: pd.Timestamp(cut), carried])
+    earlier, later = tables_of(heads, cut), tables_of(walks)
+    assert list(earlier) == list(later) == list(walks)
+    for ticker, head in earlier.items():
+        assert in_bytes(head[carried]) == in_bytes(later[ticker].loc[: pd.Timestamp(cut), carried])
