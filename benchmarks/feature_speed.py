@@ -5,9 +5,9 @@
 All get the same clean tables, in turn, a chunk of tickers each, so that a machine that is busy for a while is busy for
 all. Ours are `build_features` as the asset calls it, ticker by ticker, and `build_features_of_many`, both in one thread
 and with outcomes, checks and the table's form included. The other is the loop of features_in_pandas, which checks
-nothing and makes its calendar once for all. A table is dropped as soon as it is made, as by who writes it to a file; to
-keep them all costs each the same on top, for memory that is new to the process. Values are compared before anything is
-timed. Then two tickers in new processes, imports and first calls included.
+nothing and makes its calendar once for all. A table is dropped as soon as it is made, as by who writes it to a file: to
+keep all of them costs each way the same on top, for memory that is new to the process, and so lowers the ratios.
+Values are compared before anything is timed. Then two tickers in new processes, imports and first calls included.
 Targets: at least 7 times as fast for many tickers, by the clock on the wall (beside it stands processor time, which a
 busy machine stretches less), and no slower for two in a new process, in processor time.
 """
