@@ -16,16 +16,18 @@ pandera, which takes longer to import than a hundred tables take to make, is ask
 """
 
 import datetime
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stock_assets.core import indicators, sessions, targets, windows
-from stock_assets.core.errors import BadPricesError, InsufficientHistoryError
+from stock_assets.core.errors import BadPricesError, InsufficientHistoryError, NotASessionError, StockAssetsError
+from stock_assets.core.histories import Histories
 from stock_assets.core.windows import Floats
 
 if TYPE_CHECKING:
@@ -186,6 +188,9 @@ TARGETS = targets.TARGETS
 _NUMBERS = {name: row for row, name in enumerate((*FEATURES, "close", "volatility", *TARGETS))}
 """Where each column of numbers stands among them."""
 
+_BATCH = 8
+"""Tickers computed at once: enough to spread the cost of a call to NumPy, few enough for the cache of a core."""
+
 
 @cache
 def schema() -> "DataFrameSchema":
@@ -193,6 +198,12 @@ def schema() -> "DataFrameSchema":
     from stock_assets.core import schemas
 
     return schemas.features_schema({name: f"{doc.formula} [{doc.unit}]" for name, doc in FEATURES.items()}, TARGETS)
+
+
+@cache
+def _columns() -> pd.Index:
+    """The names in `_NUMBERS`: making an index takes pandas longer than a table of one."""
+    return pd.Index(list(_NUMBERS))
 
 
 def feature_columns() -> list[str]:
@@ -212,28 +223,102 @@ def build_features(clean: pd.DataFrame, *, ticker: str, as_of: datetime.date, ho
     Raises `InsufficientHistoryError` when no complete row remains, `BadPricesError` when `clean` does not end on
     `as_of` or the price stood still during the last 21 sessions.
     """
+    [(_, table)] = build_features_of_many({ticker: clean}, as_of=as_of, horizon=horizon)
+    if isinstance(table, StockAssetsError):
+        raise table
+    return table
+
+
+def build_features_of_many(
+    cleans: Mapping[str, pd.DataFrame], *, as_of: datetime.date, horizon: int = 1
+) -> Iterator[tuple[str, pd.DataFrame | StockAssetsError]]:
+    """Each ticker of `cleans` with its `build_features`, to the last bit, or with the error that raises.
+
+    They come in the order of `cleans`, a few computed at once and none held longer than that, so that memory does not
+    grow with their number. Tickers with the same sessions are computed together when they stand side by side: about
+    twice as fast as one by one. Raises `ValueError` when `horizon` is below 1.
+    """
     if horizon < 1:
         raise ValueError(f"horizon: {horizon} came; expected at least 1 session, as a target must lie ahead")
-    if len(clean) <= WARM_UP:
-        raise InsufficientHistoryError(
-            f"{ticker} {as_of}: {len(clean)} bars are too few for features; expected at least {WARM_UP + 1}"
-        )
-    last = clean.index[-1]
-    if last != pd.Timestamp(as_of):
-        raise BadPricesError(
-            f"{ticker} {as_of}: the clean prices end on {last:%Y-%m-%d}; expected their last row to be {as_of}"
-        )
-    outcome = targets.compute_targets(clean, horizon=horizon)
-    numbers = np.empty((len(_NUMBERS), len(clean) - WARM_UP))
-    _write_features(clean, numbers)
-    volatility = numbers[_NUMBERS["volatility"]]
-    volatility[:] = numbers[_NUMBERS[f"volatility_{VOLATILITY_WINDOW}"]]
-    numbers[_NUMBERS["close"]] = clean["close"].to_numpy()[WARM_UP:]
-    for name in TARGETS:
-        numbers[_NUMBERS[name]] = getattr(outcome, name)[WARM_UP:]
+    return chain.from_iterable(_build_batch(batch, as_of=as_of, horizon=horizon) for batch in _batches(cleans))
 
-    features = numbers[: len(FEATURES)]
-    if missing := [name for name, value in zip(FEATURES, features[:, -1], strict=True) if not np.isfinite(value)]:
+
+def _batches(cleans: Mapping[str, pd.DataFrame]) -> Iterator[dict[str, pd.DataFrame]]:
+    """Neighbours that have the same sessions, at most `_BATCH` at once."""
+    batch: dict[str, pd.DataFrame] = {}
+    for ticker, clean in cleans.items():
+        if batch and (len(batch) == _BATCH or not clean.index.equals(next(iter(batch.values())).index)):
+            yield batch
+            batch = {}
+        batch[ticker] = clean
+    if batch:
+        yield batch
+
+
+def _build_batch(
+    batch: Mapping[str, pd.DataFrame], *, as_of: datetime.date, horizon: int
+) -> Iterator[tuple[str, pd.DataFrame | StockAssetsError]]:
+    """The table or the error of each ticker of a batch, whose tables have the same sessions."""
+    cleans = list(batch.values())
+    if refusal := _refusal(cleans[0].index, as_of):
+        error_type, reason = refusal
+        yield from ((ticker, error_type(f"{ticker} {as_of}: {reason}")) for ticker in batch)
+        return
+    try:
+        numbers, target_session = _compute_numbers(cleans, horizon)
+    except NotASessionError as error:
+        # Said of the sessions, which are those of every ticker of the batch.
+        yield from ((ticker, error) for ticker in batch)
+        return
+    for row, (ticker, clean) in enumerate(batch.items()):
+        # Copied unless the batch is of one: who keeps a table shall not keep its neighbours.
+        own = np.ascontiguousarray(numbers[:, row])
+        try:
+            table = _table(own, clean, target_session, ticker=ticker, as_of=as_of)
+        except StockAssetsError as error:
+            yield ticker, error
+        else:
+            yield ticker, table
+
+
+def _refusal(index: pd.Index, as_of: datetime.date) -> tuple[type[StockAssetsError], str] | None:
+    """Why no features can be made of these sessions, if so: the error, and what it says."""
+    if len(index) <= WARM_UP:
+        return InsufficientHistoryError, f"{len(index)} bars are too few for features; expected at least {WARM_UP + 1}"
+    if index[-1] != pd.Timestamp(as_of):
+        return BadPricesError, f"the clean prices end on {index[-1]:%Y-%m-%d}; expected their last row to be {as_of}"
+    return None
+
+
+def _compute_numbers(cleans: Sequence[pd.DataFrame], horizon: int) -> tuple[Floats, NDArray[np.datetime64]]:
+    """The columns of `_NUMBERS`, of shape (columns, tables, sessions), and the target sessions, without the warm-up."""
+    past = Histories.from_cleans(cleans)
+    outcomes = targets.compute_targets(past, horizon=horizon)
+    numbers = np.empty((len(_NUMBERS), len(cleans), len(past.position) - WARM_UP))
+    _write_features(past, numbers)
+    numbers[_NUMBERS["volatility"]] = numbers[_NUMBERS[f"volatility_{VOLATILITY_WINDOW}"]]
+    numbers[_NUMBERS["close"]] = past.close[:, WARM_UP:]
+    for name in TARGETS:
+        numbers[_NUMBERS[name]] = getattr(outcomes, name)[:, WARM_UP:]
+    return numbers, outcomes.target_session[WARM_UP:]
+
+
+def _table(
+    numbers: Floats,
+    clean: pd.DataFrame,
+    target_session: NDArray[np.datetime64],
+    *,
+    ticker: str,
+    as_of: datetime.date,
+) -> pd.DataFrame:
+    """The table of one ticker from a row of `numbers` for each of its columns of numbers; `target_session` beside it.
+
+    Both begin after the warm-up. Raises as `build_features` does for what the last row lacks.
+    """
+    features, volatility = numbers[: len(FEATURES)], numbers[_NUMBERS["volatility"]]
+    known = np.isfinite(features[:, -1])
+    if not known.all():
+        missing = [name for name, is_known in zip(FEATURES, known, strict=True) if not is_known]
         raise InsufficientHistoryError(
             f"{ticker} {as_of}: {len(clean)} bars leave {', '.join(missing)} without a value on the last session; "
             f"expected at least {WARM_UP + 1} complete bars"
@@ -245,10 +330,10 @@ def build_features(clean: pd.DataFrame, *, ticker: str, as_of: datetime.date, ho
         )
     # A sum is a number only if all it is made of are.
     kept = np.isfinite(features.sum(axis=0)) & (volatility > 0)
-    index, target_session = clean.index[WARM_UP:], outcome.target_session[WARM_UP:]
+    index = clean.index[WARM_UP:]
     if not kept.all():
         index, target_session, numbers = index[kept], target_session[kept], numbers[:, kept]
-    table = pd.DataFrame(numbers.T, index=index, columns=pd.Index(list(_NUMBERS)), copy=False)
+    table = pd.DataFrame(numbers.T, index=index, columns=_columns(), copy=False)
     table.insert(_NUMBERS["volatility"] + 1, "target_session", target_session)
     return _of_the_form(table, ticker=ticker, as_of=as_of)
 
@@ -301,121 +386,92 @@ def _in_short(those: pd.DatetimeIndex) -> str:
 
 def compute_features(clean: pd.DataFrame) -> pd.DataFrame:
     """Every column of `FEATURES` for every row of `clean`; NaN where the history is too short for the window."""
-    features = np.empty((len(FEATURES), len(clean)))
-    _write_features(clean, features)
-    return pd.DataFrame(features.T, index=clean.index, columns=pd.Index(list(FEATURES)), copy=False)
+    features = np.empty((len(FEATURES), 1, len(clean)))
+    _write_features(Histories.from_cleans([clean]), features)
+    return pd.DataFrame(features[:, 0].T, index=clean.index, columns=pd.Index(list(FEATURES)), copy=False)
 
 
-def _write_features(clean: pd.DataFrame, into: Floats) -> None:
-    """Writes the last rows of each feature into a row of `into`, in the order of `FEATURES`.
+def _write_features(past: Histories, into: Floats) -> None:
+    """Writes the last sessions of each feature into a row of `into`, of shape (features, tables, sessions).
 
     Family by family, so that a handful of columns are held beside the table and not all of them twice.
     """
-    bars = _Bars.from_clean(clean)
-    first = len(clean) - into.shape[1]
+    first = len(past.position) - into.shape[-1]
     for compute in _FAMILIES:
-        for name, column in compute(bars).items():
-            into[_NUMBERS[name]] = column[first:]
+        for name, column in compute(past).items():
+            into[_NUMBERS[name]] = column[..., first:]
 
 
-# --- Families ------------------------------------------------------------------------------------------------------
+# --- Families: columns by name, of shape (tables, sessions), or (sessions,) where the same for all tables -------------
 
 
-@dataclass(frozen=True)
-class _Bars:
-    """Columns of a clean table as arrays; `open`, `high` and `low` in units of `growth`, the total-return index."""
-
-    sessions: pd.DatetimeIndex
-    returns: Floats
-    growth: Floats
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-    volume: Floats
-    dividend: Floats
-
-    @classmethod
-    def from_clean(cls, clean: pd.DataFrame) -> "_Bars":
-        returns, close = clean["total_return"].to_numpy(), clean["close"].to_numpy()
-        growth = indicators.growth_of_one(returns)
-        return cls(
-            sessions=pd.DatetimeIndex(clean.index),
-            returns=returns,
-            growth=growth,
-            open=growth * (clean["open"].to_numpy() / close),
-            high=growth * (clean["high"].to_numpy() / close),
-            low=growth * (clean["low"].to_numpy() / close),
-            close=close,
-            volume=clean["volume"].to_numpy().astype(np.float64),
-            dividend=clean["dividend"].to_numpy(),
-        )
-
-
-def _returns(bars: _Bars) -> dict[str, Floats]:
+def _returns(past: Histories) -> dict[str, Floats]:
     over = (5, 10, 21, 63)
-    lags = {f"return_1_lag_{n}": windows.lagged(bars.returns, n) for n in (1, 2, 3, 4)}
-    means = windows.rolling_means(bars.returns, over)
-    return {"return_1": bars.returns} | lags | {f"mean_return_{n}": mean for n, mean in zip(over, means, strict=True)}
+    lags = {f"return_1_lag_{n}": windows.lagged(past.returns, n) for n in (1, 2, 3, 4)}
+    means = windows.rolling_means(past.returns, over)
+    return {"return_1": past.returns} | lags | {f"mean_return_{n}": mean for n, mean in zip(over, means, strict=True)}
 
 
-def _momentum(bars: _Bars) -> dict[str, Floats]:
-    growth = bars.growth
-    line, signal = indicators.macd(growth)
+def _momentum(past: Histories) -> dict[str, Floats]:
+    growth = past.growth
     return {
         "momentum_6": growth / windows.lagged(growth, 126) - 1,
         "momentum_12_1": windows.lagged(growth, 21) / windows.lagged(growth, 252) - 1,
         "rsi_14": indicators.relative_strength(growth, 14),
-        "macd": line / growth,
-        "macd_signal": signal / growth,
-        "macd_histogram": (line - signal) / growth,
     }
 
 
-def _trend(bars: _Bars) -> dict[str, Floats]:
-    growth, over = bars.growth, (10, 20, 50, 200)
+def _exponential_means(past: Histories) -> dict[str, Floats]:
+    growth = past.growth
+    fast, slow = windows.exponential_mean(growth, 12), windows.exponential_mean(growth, 26)
+    line, signal = indicators.macd(fast, slow)
+    return {
+        "macd": line / growth,
+        "macd_signal": signal / growth,
+        "macd_histogram": (line - signal) / growth,
+        "ema_distance_12": growth / fast - 1,
+        "ema_distance_26": growth / slow - 1,
+    }
+
+
+def _trend(past: Histories) -> dict[str, Floats]:
+    growth, over = past.growth, (10, 20, 50, 200)
     means = windows.rolling_means(growth, over)
-    simple = {f"sma_distance_{n}": growth / mean - 1 for n, mean in zip(over, means, strict=True)}
-    exponential = {f"ema_distance_{n}": growth / windows.exponential_mean(growth, n) - 1 for n in (12, 26)}
-    return (
-        simple
-        | exponential
-        | {
-            "bollinger_20": indicators.bollinger_position(growth, 20),
-            "drawdown_252": growth / windows.rolling_max(growth, 252) - 1,
-        }
-    )
+    return {f"sma_distance_{n}": growth / mean - 1 for n, mean in zip(over, means, strict=True)} | {
+        "bollinger_20": indicators.bollinger_position(growth, 20),
+        "drawdown_252": growth / windows.rolling_max(growth, 252) - 1,
+    }
 
 
-def _volatility(bars: _Bars) -> dict[str, Floats]:
+def _volatility(past: Histories) -> dict[str, Floats]:
     over = (5, VOLATILITY_WINDOW, 63)
-    moments = windows.rolling_moments(bars.returns, over, order=4)
+    moments = windows.rolling_moments(past.returns, over, order=4)
     deviations = [windows.sample_deviation(second, n) for n, (_, second, _, _) in zip(over, moments, strict=True)]
     _, second, third, fourth = moments[-1]
     return {f"volatility_{n}": deviation for n, deviation in zip(over, deviations, strict=True)} | {
         "volatility_ratio_5_63": windows.ratio(deviations[0], deviations[-1], 1.0),
-        "parkinson_21": indicators.parkinson(bars.high, bars.low, 21),
-        "garman_klass_21": indicators.garman_klass(bars.open, bars.high, bars.low, bars.growth, 21),
-        "atr_14": windows.wilder_mean(indicators.true_range(bars.high, bars.low, bars.growth), 14) / bars.growth,
+        "parkinson_21": indicators.parkinson(past.high, past.low, 21),
+        "garman_klass_21": indicators.garman_klass(past.open, past.high, past.low, past.growth, 21),
+        "atr_14": windows.wilder_mean(indicators.true_range(past.high, past.low, past.growth), 14) / past.growth,
         "skew_63": indicators.skewness(second, third),
         "kurtosis_63": indicators.excess_kurtosis(second, fourth),
     }
 
 
-def _session(bars: _Bars) -> dict[str, Floats]:
+def _session(past: Histories) -> dict[str, Floats]:
     return {
-        "gap": bars.open / windows.lagged(bars.growth, 1) - 1,
-        "intraday_range": (bars.high - bars.low) / bars.growth,
-        "close_position": indicators.close_position(bars.high, bars.low, bars.growth),
+        "gap": past.open / windows.lagged(past.growth, 1) - 1,
+        "intraday_range": (past.high - past.low) / past.growth,
+        "close_position": indicators.close_position(past.high, past.low, past.growth),
     }
 
 
-def _volume(bars: _Bars) -> dict[str, Floats]:
-    volume = bars.volume
+def _volume(past: Histories) -> dict[str, Floats]:
+    volume = past.volume
     previous = windows.lagged(volume, 1)
     mean_5, mean_63 = windows.rolling_means(volume, (5, 63))
     [[mean_21, second]] = windows.rolling_moments(volume, [21])
-    position = indicators.close_position(bars.high, bars.low, bars.growth)
+    position = indicators.close_position(past.high, past.low, past.growth)
     return {
         "volume_change": windows.ratio(volume - previous, volume + previous, 0.0),
         "volume_z_21": windows.ratio(volume - mean_21, windows.sample_deviation(second, 21), 0.0),
@@ -424,16 +480,15 @@ def _volume(bars: _Bars) -> dict[str, Floats]:
     }
 
 
-def _dividends(bars: _Bars) -> dict[str, Floats]:
+def _dividends(past: Histories) -> dict[str, Floats]:
     return {
-        "sessions_since_dividend": windows.rows_since(bars.dividend > 0, cap=252),
-        "dividend_yield_252": windows.rolling_mean(bars.dividend, 252) * 252 / bars.close,
+        "sessions_since_dividend": windows.rows_since(past.dividend > 0, cap=252),
+        "dividend_yield_252": windows.rolling_mean(past.dividend, 252) * 252 / past.close,
     }
 
 
-def _calendar_columns(bars: _Bars) -> dict[str, Floats]:
-    position = sessions.positions(bars.sessions)
-    return {name: column[position] for name, column in _whole_calendar().items()}
+def _calendar_columns(past: Histories) -> dict[str, Floats]:
+    return {name: column[past.position] for name, column in _whole_calendar().items()}
 
 
 @cache
@@ -453,9 +508,10 @@ def _whole_calendar() -> dict[str, Floats]:
     return {name: column.astype(np.float64) for name, column in columns.items()}
 
 
-_FAMILIES: tuple[Callable[[_Bars], Mapping[str, Floats]], ...] = (
+_FAMILIES: tuple[Callable[[Histories], Mapping[str, Floats]], ...] = (
     _returns,
     _momentum,
+    _exponential_means,
     _trend,
     _volatility,
     _session,

@@ -28,9 +28,9 @@ def relative_strength(prices: Floats, window: int) -> Floats:
     return 100 * windows.ratio(gain, gain + loss, 0.5)
 
 
-def macd(prices: Floats, fast: int = 12, slow: int = 26, signal: int = 9) -> tuple[Floats, Floats]:
-    """MACD line and its signal line, in units of the price (Appel 2005)."""
-    line = windows.exponential_mean(prices, fast) - windows.exponential_mean(prices, slow)
+def macd(fast: Floats, slow: Floats, signal: int = 9) -> tuple[Floats, Floats]:
+    """MACD line and its signal line, in units of the price, from its exponential means over 12 and 26 (Appel 2005)."""
+    line = fast - slow
     return line, windows.exponential_mean(line, signal)
 
 

@@ -6,10 +6,10 @@ This is the one module that looks ahead. Nothing made here may be among the feat
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from stock_assets.core import indicators, sessions
+from stock_assets.core import sessions
+from stock_assets.core.histories import Histories
 from stock_assets.core.windows import Floats
 
 TARGETS: dict[str, str] = {
@@ -24,7 +24,10 @@ TARGETS: dict[str, str] = {
 
 
 class Outcomes(NamedTuple):
-    """What followed each row: an array a column of the features table, by its name there."""
+    """What followed each session: an array a column of the features table, by its name there.
+
+    Of shape (tables, sessions), and `target_session`, which is the same for all tables, of shape (sessions,).
+    """
 
     target_session: NDArray[np.datetime64]
     target_return: Floats
@@ -33,8 +36,8 @@ class Outcomes(NamedTuple):
     target_open_return: Floats
 
 
-def compute_targets(clean: pd.DataFrame, *, horizon: int) -> Outcomes:
-    """What followed each row of `clean`: the target session and the columns of `TARGETS`, a value a row.
+def compute_targets(past: Histories, *, horizon: int) -> Outcomes:
+    """What followed each session of `past`: the target session and the columns of `TARGETS`, a value a session.
 
     With h = `horizon`, t + n the n-th session after t **by the exchange calendar**, G the growth of one unit of money
     (the product of 1 + total return) and o the open in units of G, o[t] = G[t] * open[t] / close[t]:
@@ -49,27 +52,22 @@ def compute_targets(clean: pd.DataFrame, *, horizon: int) -> Outcomes:
     that goes ex on t + 1 is not theirs; one that goes ex on t + 1 + h is, as they hold the share overnight, and counts
     as if reinvested at that session's close.
 
-    A target is missing (NaN) where `clean` has no row for a session named in its formula: on the last h rows (of
+    A target is missing (NaN) where the tables have no row for a session named in its formula: on the last h rows (of
     `target_open_return` h + 1), and before holes. Holes between those rows do no harm: the return of the row after one
-    spans it. Raises `NotASessionError` when a row is no session of the exchange or the calendar ends.
+    spans it. Raises `NotASessionError` when the calendar ends before.
     """
-    position = sessions.positions(pd.DatetimeIndex(clean.index))
-    close = clean["close"].to_numpy()
-    growth = indicators.growth_of_one(clean["total_return"].to_numpy())
-    open_growth = growth * (clean["open"].to_numpy() / close)
-
-    row = position - position[0]
-    by_session = np.full(row[-1] + 2 + horizon, np.nan)
+    row = past.position - past.position[0]
+    by_session = np.full((len(past.close), row[-1] + 2 + horizon), np.nan)
 
     def later(values: Floats, n: int) -> Floats:
-        by_session[row] = values
-        return by_session[row + n]
+        by_session[:, row] = values
+        return by_session[:, row + n]
 
-    target_return = later(growth, horizon) / growth - 1
+    target_return = later(past.growth, horizon) / past.growth - 1
     return Outcomes(
-        target_session=sessions.at(position + horizon),
+        target_session=sessions.at(past.position + horizon),
         target_return=target_return,
         target_up=np.where(np.isnan(target_return), np.nan, target_return > 0),
-        target_close=later(close, horizon),
-        target_open_return=later(open_growth, 1 + horizon) / later(open_growth, 1) - 1,
+        target_close=later(past.close, horizon),
+        target_open_return=later(past.open, 1 + horizon) / later(past.open, 1) - 1,
     )

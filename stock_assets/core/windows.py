@@ -162,8 +162,11 @@ def _recursive_mean(values: Floats, window: int, weight: float) -> Floats:
     Unrolled, mean[t] is a sum of all values up to t, each with (1 - weight)^age. It is put together like a window: from
     the 1, 2, 4, 8 ... latest rows, each time adding as many older ones, until what is older weighs nothing.
     """
+    starts = np.isnan(values).sum(axis=-1)
+    if starts.min() != starts.max():
+        return np.array([_recursive_mean(row, window, weight) for row in values])
     out = np.full(values.shape, np.nan)
-    start = int(np.isnan(values).sum(axis=-1).max())
+    start = int(starts.max())
     seed = start + window - 1
     if seed < values.shape[-1]:
         terms = values[..., seed:] * weight

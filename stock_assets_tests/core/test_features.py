@@ -265,8 +265,8 @@ class TestPointInTime:
         np.testing.assert_allclose(earlier, head, rtol=0, atol=tolerance)
 
     def test_a_planted_future_return_would_be_noticed(self, monkeypatch):
-        def clairvoyant(bars):
-            return {"return_1": np.append(bars.returns[1:], 0.0)}
+        def clairvoyant(past):
+            return {"return_1": np.roll(np.nan_to_num(past.returns), -1, axis=-1)}
 
         monkeypatch.setattr(features, "_FAMILIES", (*features._FAMILIES, clairvoyant))
         with pytest.raises(AssertionError, match="return_1"):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from stock_assets.core import indicators, sessions
+from stock_assets.core import indicators, sessions, windows
 
 NAN = math.nan
 
@@ -49,7 +49,9 @@ class TestIndicators:
 
     def test_macd_and_its_signal(self):
         # EMA2: -, 1.5, 2.5, 4 1/6; EMA3: -, -, 2, 3.5; their difference: 1/2, 2/3; its EMA2 begins with their mean.
-        line, signal = indicators.macd(values(1, 2, 3, 5), fast=2, slow=3, signal=2)
+        prices = values(1, 2, 3, 5)
+        fast, slow = windows.exponential_mean(prices, 2), windows.exponential_mean(prices, 3)
+        line, signal = indicators.macd(fast, slow, signal=2)
         np.testing.assert_allclose(line, [NAN, NAN, 1 / 2, 2 / 3])
         np.testing.assert_allclose(signal, [NAN, NAN, NAN, 7 / 12])
 

@@ -9,6 +9,7 @@ import pytest
 
 from stock_assets.core import features, sessions, targets
 from stock_assets.core.errors import NotASessionError
+from stock_assets.core.histories import Histories
 from stock_assets_tests.core.clean_frames import clean_table, random_walk
 
 NAN = math.nan
@@ -23,13 +24,19 @@ CLEAN = clean_table(
 )
 
 
+def compute(clean: pd.DataFrame, horizon: int) -> targets.Outcomes:
+    """The outcomes of one table, a value a row."""
+    sessions_of_all, *columns = targets.compute_targets(Histories.from_cleans([clean]), horizon=horizon)
+    return targets.Outcomes(sessions_of_all, *(column[0] for column in columns))
+
+
 def text(dates: np.ndarray) -> list[str]:
     return [str(date)[:10] for date in dates]
 
 
 class TestByHand:
     def test_target_is_the_next_session_of_the_exchange(self):
-        found = targets.compute_targets(CLEAN, horizon=1)
+        found = compute(CLEAN, horizon=1)
         assert text(found.target_session) == [
             "2024-03-27",
             "2024-03-28",
@@ -42,30 +49,30 @@ class TestByHand:
         np.testing.assert_array_equal(found.target_close, [110, 99, 99, 108.9, NAN])
 
     def test_two_sessions_ahead_compounds_with_dividends(self):
-        found = targets.compute_targets(CLEAN, horizon=2)
+        found = compute(CLEAN, horizon=2)
         np.testing.assert_allclose(found.target_return, [1.1 * 0.9 - 1, 0.9 * 1.02 - 1, 1.02 * 1.1 - 1, NAN, NAN])
         np.testing.assert_array_equal(found.target_close, [99, 99, 108.9, NAN, NAN])
         assert text(found.target_session)[-1] == "2024-04-04"
 
     def test_from_open_to_open(self):
-        found = targets.compute_targets(CLEAN, horizon=1).target_open_return
+        found = compute(CLEAN, horizon=1).target_open_return
         # bought at 105, sold at 100; bought at 100, sold at 98 on the ex-session of 1.98 (2 % of its close of 99);
         # bought at 98 on the ex-session itself: no dividend; then nobody knows a second open yet.
         np.testing.assert_allclose(found, [100 / 105 - 1, 98 * 1.02 / 100 - 1, 108.9 / 98 - 1, NAN, NAN])
 
     def test_from_open_to_open_two_sessions_later(self):
-        found = targets.compute_targets(CLEAN, horizon=2).target_open_return
+        found = compute(CLEAN, horizon=2).target_open_return
         np.testing.assert_allclose(found, [98 * 1.02 / 105 - 1, 108.9 * 1.02 / 100 - 1, NAN, NAN, NAN])
 
     def test_an_unchanged_price_is_not_a_rise(self):
-        found = targets.compute_targets(clean_table([3.3, 3.3, 3.3]), horizon=1)
+        found = compute(clean_table([3.3, 3.3, 3.3]), horizon=1)
         np.testing.assert_array_equal(found.target_return, [0, 0, NAN])
         np.testing.assert_array_equal(found.target_up, [0, 0, NAN])
 
 
 class TestHoles:
     def test_a_target_is_missing_before_a_hole_and_not_taken_from_behind_it(self):
-        found = targets.compute_targets(CLEAN.drop(pd.Timestamp("2024-03-28")), horizon=1)
+        found = compute(CLEAN.drop(pd.Timestamp("2024-03-28")), horizon=1)
         assert text(found.target_session) == ["2024-03-27", "2024-03-28", "2024-04-02", "2024-04-03"]
         np.testing.assert_allclose(found.target_return, [0.1, NAN, 0.1, NAN])
         np.testing.assert_array_equal(found.target_up, [1, NAN, 1, NAN])
@@ -78,8 +85,8 @@ class TestHoles:
         whole = random_walk(80)
         hole = 50
         holed = whole.drop(whole.index[hole])
-        expected = targets.compute_targets(whole, horizon=horizon)
-        found = targets.compute_targets(holed, horizon=horizon)
+        expected = compute(whole, horizon=horizon)
+        found = compute(holed, horizon=horizon)
         rest = np.delete(np.arange(80), hole)
         for name in features.TARGETS:
             ends = {hole - horizon} if name != "target_open_return" else {hole - 1, hole - 1 - horizon}
@@ -92,12 +99,12 @@ class TestHoles:
     def test_a_row_on_a_holiday_is_refused(self):
         christmas = CLEAN.set_axis(pd.DatetimeIndex(["2023-12-20", "2023-12-21", "2023-12-22", "2023-12-25", LAST]))
         with pytest.raises(NotASessionError, match="2023-12-25, a Monday, is not a session"):
-            targets.compute_targets(christmas, horizon=1)
+            compute(christmas, horizon=1)
 
     def test_a_target_beyond_the_calendar_is_refused(self):
         last = clean_table([1.0, 2.0], last=sessions.LAST_SESSION)
         with pytest.raises(NotASessionError, match=r"there is no session \+5 from 2050-12-30"):
-            targets.compute_targets(last, horizon=5)
+            compute(last, horizon=5)
 
 
 class TestHorizons:

@@ -71,6 +71,10 @@ class TestWindows:
     def test_recursive_means_start_after_leading_missing_values(self):
         np.testing.assert_array_equal(windows.wilder_mean(values(NAN, 1, 2, 3), 2), [NAN, NAN, 1.5, 2.25])
 
+    def test_recursive_means_start_in_each_column_where_its_own_values_do(self):
+        found = windows.wilder_mean(np.array([[NAN, 1, 2, 3], [NAN, NAN, 4, 6]]), 2)
+        np.testing.assert_array_equal(found, [[NAN, NAN, 1.5, 2.25], [NAN, NAN, NAN, 5]])
+
     def test_recursive_means_of_a_long_past_forget_it(self):
         random = np.random.default_rng(3).normal(100, 1, 3_000)
         shocked = np.concatenate([[1e3], random])
