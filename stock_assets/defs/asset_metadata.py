@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from stock_assets.core.configuration import Configuration
     from stock_assets.sources.base import PriceHistory
 
+_REPAIRED_ROWS = 20
+
 
 def raw_prices(
     snapshot: "pd.DataFrame",
@@ -49,7 +51,7 @@ def clean_prices(clean: "pd.DataFrame", raw: "pd.DataFrame", work: logs.Work) ->
     from stock_assets.core import schemas
     from stock_assets.reporting import small_charts
 
-    repaired = clean[clean["repairs"] != ""]
+    repaired = clean.loc[clean["repairs"] != "", ["close", "volume", "repairs"]]
     facts = {
         "last close": float(clean["close"].iloc[-1]),
         "last return": float(clean["total_return"].iloc[-1]),
@@ -60,7 +62,7 @@ def clean_prices(clean: "pd.DataFrame", raw: "pd.DataFrame", work: logs.Work) ->
     pictures = {"closes": small_charts.closes(clean, **_look(work, clean.attrs["source"]))}
     told = describe.table(clean, schemas.CLEAN_PRICES, facts, pictures)
     if len(repaired):
-        told["repaired rows"] = describe.preview(repaired[["close", "volume", "repairs"]].tail(20))
+        told["repaired rows"] = describe.preview(repaired.tail(_REPAIRED_ROWS))
     return told
 
 
@@ -127,7 +129,7 @@ def model(card: Mapping[str, Any], work: logs.Work) -> dict[str, Any]:
     }
 
 
-def _importance(card: Mapping[str, Any], work: logs.Work) -> bytes:
+def _importance(card: Mapping[str, Any], work: logs.Work) -> str:
     from stock_assets.reporting import small_charts
 
     look = _look(work, card["source"])
@@ -149,8 +151,8 @@ def backtest(forecasts: "pd.DataFrame", *, fits: int) -> dict[str, Any]:
         "fits": fits,
         "first forecast": f"{forecasts.index[0]:%Y-%m-%d}",
         "last forecast": f"{forecasts.index[-1]:%Y-%m-%d}",
-        "share said to rise": float((forecasts["probability_up"] > 0.5).mean()),
-        "share that rose": float(forecasts["realised_up"].mean()),
+        "share said to rise": float((forecasts["probability_up"].to_numpy() > 0.5).mean()),
+        "share that rose": float(forecasts["realised_up"].to_numpy().mean()),
     }
     return describe.table(forecasts, schemas.BACKTEST, facts)
 

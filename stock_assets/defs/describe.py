@@ -4,7 +4,6 @@ Numbers are told with six significant digits, as many as a person reads; files h
 asset tells is in asset_metadata.
 """
 
-import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -39,11 +38,11 @@ def table(
     frame: "pd.DataFrame",
     schema: "DataFrameSchema",
     facts: Mapping[str, Any],
-    pictures: Mapping[str, bytes] = MappingProxyType({}),
+    pictures: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Source, row count, columns with their descriptions, `facts` about the table by name, and its last rows.
 
-    `facts` that are `None` or NaN are left out: a number that isn't defined is not told. `pictures`: name -> PNG.
+    `facts` that are `None` or NaN are left out: a number that isn't defined is not told. `pictures`: name -> data URI.
     """
     return {
         "source": source(frame.attrs["source"]),
@@ -59,25 +58,19 @@ def document(
     name: str,
     content: Mapping[str, Any],
     facts: Mapping[str, Any],
-    pictures: Mapping[str, bytes] = MappingProxyType({}),
+    pictures: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Source, `facts` about the document (see `table`), and all of it as JSON under `name`."""
     return {**headed(content["source"], facts, pictures), name: dg.MetadataValue.json(dict(content))}
 
 
-def headed(
-    origin: str, facts: Mapping[str, Any], pictures: Mapping[str, bytes] = MappingProxyType({})
-) -> dict[str, Any]:
+def headed(origin: str, facts: Mapping[str, Any], pictures: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     """Source, pictures and facts of an artefact that is told in no other way; see `table`."""
     return {"source": source(origin), **_shown(pictures), **_told(facts)}
 
 
-def _shown(pictures: Mapping[str, bytes]) -> dict[str, dg.MarkdownMetadataValue]:
-    # The web server shows a picture only when the text itself carries it.
-    return {
-        name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})")
-        for name, png in pictures.items()
-    }
+def _shown(pictures: Mapping[str, str]) -> dict[str, dg.MarkdownMetadataValue]:
+    return {name: dg.MetadataValue.md(f"![{name}](<{address}>)") for name, address in pictures.items()}
 
 
 def revisions(

@@ -126,11 +126,13 @@ _MEANINGS = {
     "retry_delay": "Seconds before the first retry of a price fetch; doubles each time.",
     "log_dir": "Folder with one log file an asset.",
     "store": "All artefacts as sealed bytes, in a folder or a bucket: <asset>/<ticker>/<session>.",
+    "watchlist": "The stocks to follow, in order, and each one's settings.",
     "tables": "Frames as Parquet files.",
     "documents": "Results as JSON files.",
     "illustrated": "A result as a JSON file, and a figure of it as PNG beside it.",
     "models": "Fitted models as skops files, never pickle, with their card as a JSON file beside them.",
     "reports": "Folders of files: a page and its figures.",
+    "pdfs": "Documents as PDF files.",
     "pdfs": "Summaries as PDF files.",
 }
 

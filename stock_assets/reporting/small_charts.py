@@ -1,13 +1,18 @@
-"""Small pictures for the Dagster UI, one an artefact: a strip of 480 x 140 pixels that says how the numbers came about.
+"""Small pictures for the Dagster UI, one or two an artefact: strips that say at a glance how the numbers came about.
 
-Dagster keeps every one in its event log for good, so each is a PNG of at most 16 colours and `MAX_BYTES`. Pure, like
-charts, whose large figures are for readers of the report; palette and type are in figures. With `simulated=True` a
-picture carries a watermark. Titles start with `label`, such as "TSLA 2024-03-08".
+Dagster shows a text with a picture in it at once as long as it has fewer than 1,000 characters, and behind a link from
+there on. No PNG with words on it is that small, so these are SVGs, written out here, each as a data URI of at most
+`MAX_CHARACTERS`: long lines take every n-th session, n as small as fits. Dagster keeps every picture for good; at this
+size that costs nothing, and drawing them takes no time.
+
+Pure, like charts, whose large figures are for readers of the report; the palette is in figures. Titles start with
+`label`, such as "TSLA 2024-03-08"; with `simulated=True` a strip carries a watermark.
 """
 
-import io
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import xml.sax.saxutils
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -16,126 +21,136 @@ from stock_assets.core import direction_scores, trading
 from stock_assets.core.model_settings import TradingRules
 from stock_assets.reporting import figures, wording
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-WIDTH, HEIGHT = 480, 140
-MAX_BYTES = 6144
+MAX_CHARACTERS = 960
+"""Of a data URI; the rest of the 999 is for the name and the marks of a picture in Markdown."""
 
 LAST_SESSIONS = 252
 FORECAST_SESSIONS = 42
 FEATURES = 6
 LOG_SCALE_FROM = 8.0
 
-_DPI = 100
-_WATERMARK = 0.2
-_WATERMARK_SIZE = 20
-# Colour -> how much of it is left on white: whole for lines, less along their edges and for areas.
-_INKS = {
-    figures.INK: (1.0, 0.65, 0.35, 0.15, 0.0),
-    figures.MUTED: (0.9, 0.5),
-    figures.BLUE: (1.0, 0.6, 0.3),
-    figures.RED: (1.0, 0.6, 0.36, _WATERMARK),
-    figures.ORANGE: (1.0, 0.65),
-}
-_SMALL = 7.5
-# Most points of a line: the strip has fewer pixels.
-_POINTS = 253
+_WIDTH, _HEIGHT = 480, 112
+# The panel, in pixels from the upper left corner.
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 472, 22, 94
+_MOST_POINTS, _FEWEST_POINTS = 130, 10
+# What may stand as it is in the address of a picture in Markdown, between < and >; no "&", which begins an entity.
+_PLAIN = " '=:/;,.-+()"
+
+_Draw = Callable[[int], list[str]]
+"""Elements of a strip whose lines have at most so many points."""
 
 
-def closes(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
+def closes(clean: pd.DataFrame, *, label: str, simulated: bool) -> str:
     """Close of the last 252 sessions of the `clean_prices` table."""
     last = clean["close"].tail(LAST_SESSIONS)
+    values = last.to_numpy()
 
-    def draw(axes: "Axes") -> None:
-        _line(axes, last, figures.INK)
-        _ends(axes, last.to_numpy(), wording.price)
-        _sessions(axes, last.index)
+    def draw(points: int) -> list[str]:
+        x, y = _across(len(values)), _up(values)
+        return [_line(x, y, figures.INK, points), *_levels(values, wording.price), *_sessions(last.index)]
 
-    return _strip(draw, f"{label} · close, last {len(last)} sessions: {wording.price(last.iloc[-1])}", simulated)
+    return _strip(draw, f"{label} close {wording.price(values[-1])}", simulated)
 
 
-def drawdown(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
+def drawdown(clean: pd.DataFrame, *, label: str, simulated: bool) -> str:
     """Distance of the adjusted close below its highest value so far: adjusted close / running maximum - 1."""
     adjusted = clean["adjusted_close"]
-    below = adjusted / adjusted.cummax() - 1
+    below = (adjusted / adjusted.cummax() - 1).to_numpy()
 
-    def draw(axes: "Axes") -> None:
-        places, values = _thinned(below)
-        axes.fill_between(places, values, 0, color=figures.RED, alpha=_WATERMARK, linewidth=0)
-        axes.plot(places, values, color=figures.RED, linewidth=0.8)
-        _ends(axes, below.to_numpy(), wording.change)
-        _sessions(axes, below.index)
+    def draw(points: int) -> list[str]:
+        # From zero down, so that the area is what is missing.
+        x, y = _across(len(below)), _up(np.append(below, 0.0))[:-1]
+        area = f"{_path(x, y, points)}V{_TOP}H{_LEFT}z"
+        drawn = f"<path d='{area}' fill='{figures.RED}' fill-opacity='.3' stroke='{figures.RED}'/>"
+        return [drawn, *_levels(np.append(below, 0.0), wording.change), *_sessions(clean.index)]
 
-    return _strip(draw, f"{label} · drawdown: now {wording.change(float(below.iloc[-1]))}", simulated)
-
-
-def equity(backtest: pd.DataFrame, rules: TradingRules, horizon: int, *, label: str, simulated: bool) -> bytes:
-    """Growth of one unit of money when the forecasts are followed (`trading.followed`), beside holding throughout."""
-    growth = (1 + trading.followed(backtest, rules, horizon)[["strategy", "buy_and_hold"]]).cumprod()
-    values = growth.to_numpy()
-    followed, held = (f"{wording.ratio(float(value))}×" for value in values[-1])
-
-    def draw(axes: "Axes") -> None:
-        _line(axes, growth["buy_and_hold"], figures.ORANGE, f"held {held}")
-        _line(axes, growth["strategy"], figures.BLUE, f"forecasts followed {followed}")
-        if values.min() > 0 and values.max() / values.min() >= LOG_SCALE_FROM:
-            axes.set_yscale("log")
-        _ends(axes, values, lambda value: f"{wording.ratio(value)}×")
-        _sessions(axes, growth.index)
-        _legend(axes)
-
-    return _strip(draw, f"{label} · growth of 1, after costs", simulated)
+    return _strip(draw, f"{label} drawdown {wording.change(float(below[-1]))}", simulated)
 
 
-def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
+def equity(backtest: pd.DataFrame, rules: TradingRules, horizon: int, *, label: str, simulated: bool) -> str:
+    """Growth of one unit of money when the forecasts are followed (`trading.followed`), beside holding throughout.
+
+    After costs. On a log scale where the highest value is at least 8 times the lowest.
+    """
+    money = trading.followed(backtest, rules, horizon)
+    followed, held = (np.cumprod(1 + money[name].to_numpy()) for name in ("strategy", "buy_and_hold"))
+    values = np.concatenate([followed, held])
+    # A seller short can lose more than everything.
+    logarithmic = values.min() > 0 and values.max() / values.min() >= LOG_SCALE_FROM
+
+    def draw(points: int) -> list[str]:
+        x, y = _across(len(money)), _up(np.log(values) if logarithmic else values)
+        return [
+            _line(x, y[len(money) :], figures.ORANGE, points // 2),
+            _line(x, y[: len(money)], figures.BLUE, points // 2),
+            *_levels(values, wording.ratio),
+            *_sessions(money.index),
+            _text(210, 13, f"followed {wording.ratio(followed[-1])}", figures.BLUE),
+            _text(350, 13, f"held {wording.ratio(held[-1])}", figures.ORANGE),
+        ]
+
+    return _strip(draw, f"{label} growth of 1", simulated)
+
+
+def calibration(backtest: pd.DataFrame, *, label: str, simulated: bool) -> str:
     """Forecast probability of a rise against the share that rose, with 95 % intervals (the report's reliability chart).
 
-    The dashed line is where forecasts would be that are right on average.
+    The straight line is where forecasts would be that are right on average.
     """
     bins = direction_scores.calibration_bins(backtest)
-    forecast, share = bins["forecast"].to_numpy(), bins["share_up"].to_numpy()
-    low, high = bins["low"].to_numpy(), bins["high"].to_numpy()
+    said, rose, low, high = (bins[name].to_numpy() for name in ("forecast", "share_up", "low", "high"))
+    ends = np.array([said.min() - 0.004, said.max() + 0.004])
+    x = _scaled(np.append(said, ends), _LEFT, _RIGHT)[:-2]
+    heights = np.concatenate([low, high, ends])
 
-    def draw(axes: "Axes") -> None:
-        ends = [float(forecast.min()) - 0.005, float(forecast.max()) + 0.005]
-        axes.plot(ends, ends, color=figures.MUTED, linestyle=(0, (4, 3)), linewidth=0.8)
-        axes.errorbar(forecast, share, yerr=[share - low, high - share], fmt="o", color=figures.BLUE, markersize=3,
-                      elinewidth=0.9)  # fmt: skip
-        axes.set_xlim(*ends)
-        _ends(axes, np.array([min(low.min(), ends[0]), max(high.max(), ends[1])]), wording.percent)
-        axes.set_xticks([forecast[0], forecast[-1]] if len(bins) > 1 else [forecast[0]])
-        axes.xaxis.set_major_formatter(lambda value, _: f"said {wording.percent(value)}")
+    def draw(_: int) -> list[str]:
+        y_low, y_high, y_ends, y_rose = np.split(
+            _up(np.concatenate([heights, rose])), np.cumsum([len(low), len(high), 2])
+        )
+        bars = "".join(f"M{at} {lower}V{upper}" for at, lower, upper in zip(x, y_low, y_high, strict=True))
+        dots = "".join(f"M{at} {y}h3" for at, y in zip(x - 1, y_rose, strict=True))
+        return [
+            f"<path d='M{_LEFT} {y_ends[0]}L{_RIGHT} {y_ends[1]}' stroke='{figures.MUTED}'/>",
+            f"<path d='{bars}' stroke='{figures.BLUE}'/>",
+            f"<path d='{dots}' stroke='{figures.BLUE}' stroke-width='4'/>",
+            *_levels(heights, wording.percent),
+            _text(_LEFT, _HEIGHT - 4, f"said {wording.percent(said[0])}"),
+            _text(_RIGHT - 62, _HEIGHT - 4, f"said {wording.percent(said[-1])}"),
+        ]
 
-    return _strip(draw, f"{label} · share that rose, by forecast probability", simulated)
+    return _strip(draw, f"{label} share that rose, by forecast", simulated)
 
 
-def forecast(closes: pd.Series, prediction: Mapping[str, Any], *, label: str, simulated: bool) -> bytes:
+def forecast(closes: pd.Series, prediction: Mapping[str, Any], *, label: str, simulated: bool) -> str:
     """The last 42 closes, and from the last one the cone to the interval of the target session.
 
     `prediction` is the row of predictions as a mapping.
     """
     last = closes.tail(FORECAST_SESSIONS)
     low, high, predicted = (prediction[name] for name in ("interval_low", "interval_high", "predicted_close"))
+    values = np.concatenate([last.to_numpy(), [low, predicted, high]])
+    end, target = _RIGHT - 90, _RIGHT - 52
+
+    def draw(points: int) -> list[str]:
+        *y, y_low, y_predicted, y_high = _up(values)
+        now = y[-1]
+        x = _scaled(np.append(np.arange(len(y)), 0), _LEFT, end)[:-1] if len(y) > 1 else np.array([end])
+        # Labels that would cover each other move apart.
+        apart = max(11, y_predicted - y_high), max(11, y_low - y_predicted)
+        return [
+            f"<path d='M{end} {now}L{target} {y_high}V{y_low}z' fill='{figures.BLUE}' opacity='.3'/>",
+            f"<path d='M{end} {now}L{target} {y_predicted}h3' stroke='{figures.BLUE}'/>",
+            _line(x, np.array(y), figures.INK, points),
+            _text(target + 5, y_predicted + 4 - apart[0], wording.price(high)),
+            _text(target + 5, y_predicted + 4, wording.price(predicted), figures.BLUE),
+            _text(target + 5, y_predicted + 4 + apart[1], wording.price(low)),
+            *_levels(values, wording.price),
+            _text(_LEFT, _HEIGHT - 4, f"{last.index[0]:%Y-%m-%d}"),
+            _text(end - 60, _HEIGHT - 4, f"{last.index[-1]:%Y-%m-%d}"),
+        ]
+
     level = wording.short_percent(prediction["interval_level"])
-
-    def draw(axes: "Axes") -> None:
-        end = len(last) - 1
-        target = end + 0.12 * max(len(last), 10)
-        axes.fill_between([end, target], [last.iloc[-1], low], [last.iloc[-1], high], color=figures.BLUE, alpha=0.3,
-                          linewidth=0)  # fmt: skip
-        axes.plot(np.arange(len(last)), last.to_numpy(), color=figures.INK)
-        axes.plot([end, target], [last.iloc[-1], predicted], color=figures.BLUE, linewidth=1)
-        axes.plot(target, predicted, "o", color=figures.BLUE, markersize=4)
-        for value, where in ((low, "top"), (predicted, "center"), (high, "bottom")):
-            axes.annotate(wording.price(value), (target, value), xytext=(6, 0), textcoords="offset points",
-                          va=where, fontsize=_SMALL, color=figures.BLUE)  # fmt: skip
-        _ends(axes, np.append(last.to_numpy(), [low, high]), wording.price)
-        axes.set_xlim(-0.5, target * 1.13 + 1)
-        axes.set_xticks([0, end], [f"{last.index[place]:%Y-%m-%d}" for place in (0, end)])
-
-    told = f"{label} · forecast {wording.price(predicted)}, {level} interval"
-    return _strip(draw, f"{told}; chance of a rise {wording.percent(prediction['probability_up'])}", simulated)
+    return _strip(draw, f"{label} forecast, {level} interval", simulated)
 
 
 def importance(
@@ -145,105 +160,96 @@ def importance(
     label: str,
     measure: str,
     simulated: bool,
-) -> bytes:
+) -> str:
     """The six features that count most, as bars; `deviations` as whiskers where they are known.
 
     `measure`: what the bars measure, in a few words. Equal features are in the order of their names.
     """
     most = sorted(means, key=lambda name: (-means[name], name))[:FEATURES]
+    value = np.array([means[name] for name in most])
+    spread = np.array([0.0 if deviations is None else deviations[name] for name in most])
+    zero, *x = _scaled(np.concatenate([[0.0], value, value - spread, value + spread]), 165, _RIGHT)
+    bar, lower, upper = np.split(np.array(x), 3)
 
-    def draw(axes: "Axes") -> None:
-        places = np.arange(len(most))[::-1]
-        values = [means[name] for name in most]
-        spread = None if deviations is None else [deviations[name] for name in most]
-        axes.barh(places, values, xerr=spread, color=figures.BLUE, height=0.6, ecolor=figures.MUTED,
-                  error_kw={"elinewidth": 0.9})  # fmt: skip
-        axes.axvline(0, color=figures.MUTED, linewidth=0.8)
-        axes.set_yticks(places, most, color=figures.INK)
-        axes.grid(visible=False)
-        axes.xaxis.set_major_locator(_three_ticks())
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.4g}".replace("-", "−"))
+    def draw(_: int) -> list[str]:
+        y = [29 + 15 * place for place in range(len(most))]
+        bars = "".join(f"M{zero} {at}H{end}" for at, end in zip(y, bar, strict=True))
+        whiskers = "".join(f"M{a} {at}H{b}" for at, a, b in zip(y, lower, upper, strict=True))
+        return [
+            f"<path d='{bars}' stroke='{figures.BLUE}' stroke-width='9'/>",
+            *([f"<path d='{whiskers}' stroke='{figures.INK}'/>"] if spread.any() else []),
+            *(_text(4, at + 4, name) for at, name in zip(y, most, strict=True)),
+        ]
 
-    return _strip(draw, f"{label} · {measure}", simulated, left=130)
-
-
-def _strip(draw: Any, title: str, simulated: bool, *, left: int = 58) -> bytes:
-    """A figure of one panel on which `draw` has drawn, as PNG. `left`: pixels kept for the labels of the y axis."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with figures.style():
-        figure = Figure(figsize=(WIDTH / _DPI, HEIGHT / _DPI), dpi=_DPI)
-        canvas = FigureCanvasAgg(figure)
-        axes = figure.add_axes((left / WIDTH, 20 / HEIGHT, 1 - (left + 10) / WIDTH, (HEIGHT - 46) / HEIGHT))
-        axes.tick_params(labelsize=_SMALL, length=0, pad=3)
-        draw(axes)
-        figure.text(8 / WIDTH, 1 - 6 / HEIGHT, title, va="top", fontsize=8, fontweight="bold")
-        if simulated:
-            figure.text(
-                0.5, 0.47, figures.WATERMARK, ha="center", va="center", antialiased=False, zorder=10,
-                fontsize=_WATERMARK_SIZE, fontweight="bold", color=figures.RED, alpha=_WATERMARK,
-            )  # fmt: skip
-        canvas.draw()
-        return _png(np.asarray(canvas.buffer_rgba())[:, :, :3])
+    return _strip(draw, f"{label} {measure}", simulated)
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    """Pixels (height, width, 3) as a PNG of the 16 colours of `_palette`: a third of the bytes of full colour."""
-    from PIL import Image
+def _strip(draw: _Draw, title: str, simulated: bool) -> str:
+    """The data URI of a strip with the most points a line that fits."""
+    mark = (
+        f"<text x='110' y='70' font-size='30' fill='{figures.RED}' opacity='.3'>{figures.WATERMARK}</text>"
+        if simulated
+        else ""
+    )
+    # White of its own: the UI has a dark theme too.
+    head = (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' height='{_HEIGHT}' "
+        "style='background:white;font:11px sans-serif'>"
+    )
 
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(_palette())
-    # No dithering: it would neither look good nor compress.
-    few = Image.fromarray(np.ascontiguousarray(pixels)).quantize(palette=palette, dither=Image.Dither.NONE)
-    buffer = io.BytesIO()
-    few.save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
+    def with_points(points: int) -> str:
+        svg = "".join([head, _text(4, 13, title), *draw(points), mark, "</svg>"])
+        return f"data:image/svg+xml,{quote(svg, safe=_PLAIN)}"
 
-
-def _palette() -> list[int]:
-    """Red, green and blue of each colour, one after the other: the inks, and each on white as faint as it is used."""
-    mixed = [(ink, strength) for ink, strengths in _INKS.items() for strength in strengths]
-    return [round(255 - strength * (255 - int(ink[at : at + 2], 16))) for ink, strength in mixed for at in (1, 3, 5)]
-
-
-def _line(axes: "Axes", values: pd.Series, colour: str, label: str = "") -> None:
-    places, thinned = _thinned(values)
-    axes.plot(places, thinned, color=colour, linewidth=1.1, label=label)
-
-
-def _thinned(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Places and values of a long line, every n-th from the last one back."""
-    step = -(-len(values) // _POINTS)
-    places = np.arange(len(values))[::-1][::step][::-1]
-    return places, values.to_numpy()[places]
+    points = _MOST_POINTS
+    # What is longer still is shown too, behind a link.
+    while len(uri := with_points(points)) > MAX_CHARACTERS and points > _FEWEST_POINTS:
+        points -= 5
+    return uri
 
 
-def _ends(axes: "Axes", values: np.ndarray, write: wording.Writer) -> None:
-    """The y axis from the lowest to the highest of `values`, with these two written on it."""
-    lowest, highest = float(np.nanmin(values)), float(np.nanmax(values))
-    axes.set_yticks([lowest, highest] if highest > lowest else [lowest])
-    axes.set_yticks([], minor=True)
-    axes.yaxis.set_major_formatter(lambda value, _: write(value))
+def _line(x: np.ndarray, y: np.ndarray, colour: str, points: int) -> str:
+    return f"<path d='{_path(x, y, points)}' fill='none' stroke='{colour}'/>"
 
 
-def _sessions(axes: "Axes", index: pd.Index) -> None:
-    """Sessions evenly spaced, the first, the middle and the last one named in digits."""
-    last = len(index) - 1
-    places = sorted({0, last // 2, last})
-    axes.set_xlim(-0.01 * last - 0.5, 1.01 * last + 0.5)
-    axes.set_xticks(places, [f"{index[place]:%Y-%m-%d}" for place in places])
-    for text, place in zip(axes.get_xticklabels(), places, strict=True):
-        # The outer ones inwards, or they would leave the strip.
-        text.set_horizontalalignment("left" if place == 0 else "right" if place == last else "center")
+def _path(x: np.ndarray, y: np.ndarray, points: int) -> str:
+    """At most so many points, evenly spaced back from the last one, as a move and then steps."""
+    step = -(-len(x) // points)
+    x, y = x[::-1][::step][::-1], y[::-1][::step][::-1]
+    steps = (f"{right} {down}" for right, down in zip(np.diff(x), np.diff(y), strict=True))
+    # Only a number without a sign needs a space before it.
+    return f"M{x[0]} {y[0]}l{' '.join(steps) or '0 0'}".replace(" -", "-")
 
 
-def _legend(axes: "Axes") -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 0.97), ncols=2, fontsize=_SMALL, borderpad=0, borderaxespad=0,
-                handlelength=1.2, handletextpad=0.4, columnspacing=1.2)  # fmt: skip
+def _across(n: int) -> np.ndarray:
+    """n places from the left to the right end of the panel; a single one at the right."""
+    return np.linspace(_LEFT, _RIGHT, n).round().astype(int) if n > 1 else np.array([_RIGHT])
 
 
-def _three_ticks() -> Any:
-    from matplotlib import ticker
+def _up(values: np.ndarray) -> np.ndarray:
+    """Heights, the highest value at the top of the panel."""
+    return _scaled(values, _BOTTOM, _TOP)
 
-    return ticker.MaxNLocator(3)
+
+def _scaled(values: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Whole pixels: the lowest value at `low`, the highest at `high`; all in the middle where they are equal."""
+    spread = values.max() - values.min()
+    shares = (values - values.min()) / spread if spread > 0 else np.full(len(values), 0.5)
+    return np.rint(low + shares * (high - low)).astype(int)
+
+
+def _levels(values: np.ndarray, write: wording.Writer) -> list[str]:
+    """The highest and the lowest value, beside where they are."""
+    return [_text(4, _TOP + 8, write(float(values.max()))), _text(4, _BOTTOM, write(float(values.min())))]
+
+
+def _sessions(index: pd.Index) -> list[str]:
+    """The first and the last session, below the panel."""
+    return [_text(_LEFT, _HEIGHT - 4, f"{index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}")]
+
+
+def _text(x: int, y: int, text: str, colour: str = "") -> str:
+    # A true minus sign takes nine characters of an address.
+    shown = xml.sax.saxutils.escape(text.replace("−", "-"))
+    filled = f" fill='{colour}'" if colour else ""
+    return f"<text x='{x}' y='{y}'{filled}>{shown}</text>"

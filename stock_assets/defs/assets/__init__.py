@@ -1,4 +1,9 @@
-"""The graph: one module an asset, one folder a group, as in the UI's listing."""
+"""The graph: one module an asset, one folder a group, as in the UI's listing.
+
+`code_version` of an asset is raised by one in the commit after which the same inputs give other bytes: a column, a
+formula, a default, a word on the page. Dagster then marks what was made before, and what was made from that, as made
+by older code. Faster, tidier or better described code that gives the same bytes keeps its number.
+"""
 
 from stock_assets.defs.assets.analysis.price_metrics import price_metrics
 from stock_assets.defs.assets.modelling.backtest import backtest
