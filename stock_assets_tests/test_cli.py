@@ -36,9 +36,17 @@ COMMANDS = dict(every_command(cli.commands))
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
-    assert {"run", "export", "inspect", "ui", "settings", "watchlist add", "watchlist remove", "watchlist list"} <= set(
-        COMMANDS
-    )
+    assert {
+        "run",
+        "export",
+        "summary",
+        "inspect",
+        "ui",
+        "settings",
+        "watchlist add",
+        "watchlist remove",
+        "watchlist list",
+    } <= set(COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +61,17 @@ def test_every_command_is_in_the_readme(words: str) -> None:
     [
         ("run", ["[TICKER ...]", "--as-of DATE", "--source [auto|yahoo|csv|simulated]", "--force"]),
         ("export", ["TICKER", "--as-of DATE", "--to DIRECTORY", "--source [yahoo|csv|simulated]"]),
+        (
+            "summary",
+            [
+                "TICKER",
+                "--narrative FILE",
+                "--as-of DATE",
+                "--title TEXT",
+                "--author TEXT",
+                "--source [yahoo|csv|simulated]",
+            ],
+        ),
         ("inspect", ["TICKER", "--as-of DATE", "--source [yahoo|csv|simulated]", "--limit"]),
         ("ui", ["--host", "127.0.0.1", "--port", "3000", "--source [auto|yahoo|csv|simulated]"]),
     ],

@@ -44,6 +44,7 @@ TRIED = {
     "stock-assets watchlist remove NVDA",
     "stock-assets run TSLA --as-of 2024-03-08 --source simulated",
     "stock-assets export TSLA --as-of 2024-03-08 --to exported",
+    'stock-assets summary TSLA --narrative note.md --as-of 2024-03-08 --author "A. Analyst"',
     "stock-assets inspect TSLA --as-of 2024-03-08",
     "stock-assets settings",
     "stock-assets ui --port 3000",
@@ -112,6 +113,12 @@ def test_run_export_inspect_and_settings(place):
     listed = README.read_text().split("writes plain files")[1].split("\n- ")[0]
     named = re.findall(r"`([\w.]+\.(?:csv|json|txt|png|html))`", listed)
     assert sorted(path.name for path in (here / "exported").iterdir()) == sorted(named)
+    (here / "note.md").write_text("# A quiet week\n\nThe share moved **with the market**; nothing else happened.\n")
+    [summary] = [command for command in SHOWN if command.startswith("stock-assets summary")]
+    shown = run(shlex.split(summary), place, here)
+    assert [re.sub(r"summary   .*(?=summary/)", "summary   data/simulated/", line) for line in shown] == SHOWN[summary]
+    run(shlex.split("stock-assets export TSLA --as-of 2024-03-08 --to exported"), place, here)
+    assert (here / "exported" / "tsla_summary.pdf").read_bytes().startswith(b"%PDF-")
     shown = run(shlex.split("stock-assets inspect TSLA --as-of 2024-03-08"), place, here)
     assert shown[0].startswith("TSLA 2024-03-08, source simulated: ")
     settings = "\n".join(run(["stock-assets", "settings"], place))

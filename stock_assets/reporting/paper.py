@@ -81,9 +81,9 @@ def stack(boxes: Sequence[Box], top: float) -> None:
         top += box.height
 
 
-def fill_up(pages: Sequence[Page], box: Box, height: float) -> None:
-    """Put `box` on the first page that has room below what is on it, if there is one."""
-    any(_put(page, [box], height) for page in pages)
+def fill_up(pages: Sequence[Page], box: Box, height: float) -> bool:
+    """Put `box` on the first page that has room below what is on it; False when there is none."""
+    return any(_put(page, [box], height) for page in pages)
 
 
 def beside(left: Box, right: Box) -> Box:

@@ -27,8 +27,8 @@ _TOP, _BOTTOM = 18.0, 18.0
 _BAND = 7.0
 _TINTS = {True: ("#e2f3ec", figures.GREEN), False: ("#fdf3dc", figures.ORANGE)}
 _ALARM = ("#fbe6dc", figures.RED)
-# Shrunk together, figures may save a page.
-_SCALES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)
+_GAP = 6.0
+_HALF = (paper.MEASURE - _GAP) / 2
 
 
 @dataclass(frozen=True)
@@ -82,20 +82,17 @@ def render(inputs: SummaryInputs) -> bytes:
 def _pages(
     press: paper.Press, inputs: SummaryInputs, results: tables.Results, blocks: list[narrative.Block]
 ) -> list[paper.Page]:
-    """Everything on its page: the fewest of them, then the most that finds room there, then the largest figures."""
+    """Everything on its page; room that is left is used for more figures."""
     height = paper.HEIGHT - _top(inputs) - _BOTTOM
     opening = [*_heading(press, inputs, results), *_verdict(press, inputs, results), _forecast(press, inputs, results)]
-    text = [box for block in blocks for box in press.block(block)]
-    more, closing = _more(press, inputs, results), _closing(press, inputs)
-
-    def pages(scale: float) -> list[paper.Page]:
-        found = paper.paginate([*opening, *text], height)
-        paper.fill(found, _evidence(press, inputs, results, scale), height)
-        paper.fill_up(found, more, height - closing.height - closing.gap)
-        paper.fill(found, [closing], height)
-        return found
-
-    return min((pages(scale) for scale in _SCALES), key=lambda found: (len(found), -sum(map(len, found))))
+    found = paper.paginate([*opening, *(box for block in blocks for box in press.block(block))], height)
+    closing = _closing(press, inputs)
+    paper.fill(found, [*_key_numbers(press, results), *_pairs(press, inputs, _figures(results))], height)
+    for pair in _pairs(press, inputs, _more_figures(results)):
+        if not paper.fill_up(found[:-1], pair, height):
+            paper.fill_up(found[-1:], pair, height - closing.height - closing.gap)
+    paper.fill(found, [closing], height)
+    return found
 
 
 def n_pages(pdf: bytes) -> int:
@@ -338,53 +335,31 @@ def _forecast(press: paper.Press, inputs: SummaryInputs, results: tables.Results
     return paper.Box(height, draw, 4.0)
 
 
-def _evidence(press: paper.Press, inputs: SummaryInputs, results: tables.Results, scale: float) -> list[paper.Box]:
-    """Key numbers and figures, the most telling first."""
-    half = (paper.MEASURE - 6.0) / 2
-    right = paper.LEFT + half + 6.0
-    money = press.table(_money(results), paper.LEFT, half, columns=(24.0, 24.0))
-    price = press.table(_price(results), right, half, columns=(24.0,))
+def _key_numbers(press: paper.Press, results: tables.Results) -> list[paper.Box]:
+    money = press.table(_money(results), paper.LEFT, _HALF, columns=(24.0, 24.0))
+    price = press.table(_price(results), paper.LEFT + _HALF + _GAP, _HALF, columns=(24.0,))
+    scores = press.table(_scores(results), paper.LEFT, paper.MEASURE, columns=(26.0, 52.0, 22.0), gap=6.0)
+    return [scores, paper.beside(money, price)]
+
+
+Figure = tuple[str, str, str]
+"""Its name, what it shows in words for those who can't see it, and its caption."""
+
+
+def _pairs(press: paper.Press, inputs: SummaryInputs, wanted: list[tuple[Figure, Figure]]) -> list[paper.Box]:
+    """Figures of the report, two beside each other."""
+
+    def picture(figure: Figure, x: float) -> paper.Box:
+        name, alt, caption = figure
+        return press.picture(_file(inputs, f"figures/{name}.png"), alt, x, _HALF, caption)
+
     return [
-        press.table(_scores(results), paper.LEFT, paper.MEASURE, columns=(26.0, 52.0, 22.0), gap=6.0),
-        paper.beside(money, price),
-        *(
-            press.picture(
-                _file(inputs, f"figures/{name}.png"),
-                alt,
-                paper.LEFT + paper.MEASURE * (1 - scale) / 2,
-                paper.MEASURE * scale,
-                caption,
-            )
-            for name, alt, caption in _figures(results)
-        ),
+        paper.beside(picture(left, paper.LEFT), picture(right, paper.LEFT + _HALF + _GAP)) for left, right in wanted
     ]
 
 
-def _more(press: paper.Press, inputs: SummaryInputs, results: tables.Results) -> paper.Box:
-    """Two more figures, for where there is room."""
-    half = (paper.MEASURE - 6.0) / 2
-    low, high = (results.value(f"metrics.{name}.return") for name in ("worst", "best"))
-    matrix = results.value("evaluation.classification.confusion_matrix")
-    return paper.beside(
-        press.picture(
-            _file(inputs, "figures/confusion_matrix.png"),
-            alt_texts.confusion_matrix(matrix),
-            paper.LEFT,
-            half,
-            "Forecast against outcome: rows are what happened. Skill is a strong diagonal from top left.",
-        ),
-        press.picture(
-            _file(inputs, "figures/distribution.png"),
-            f"Histogram of the returns of one session, from {wording.fine_change(low)} to {wording.fine_change(high)}.",
-            paper.LEFT + half + 6.0,
-            half,
-            "Returns of one session: what one session in 20, and in 100, fell short of.",
-        ),
-    )
-
-
-def _figures(results: tables.Results) -> list[tuple[str, str, str]]:
-    """Name, text for those who can't see it, and caption of each figure."""
+def _figures(results: tables.Results) -> list[tuple[Figure, Figure]]:
+    """The figures of every summary, the most telling first."""
     close = wording.price(results.value("metrics.last_close"))
     first, last = (results.value(f"metrics.{name}") for name in ("first_session", "as_of"))
     averages = " and ".join(
@@ -396,20 +371,76 @@ def _figures(results: tables.Results) -> list[tuple[str, str, str]]:
     )
     return [
         (
-            "equity",
-            f"Growth of one unit of money out of sample, after costs: {followed} a year when the forecasts are "
-            f"followed, {held} a year when held throughout.",
-            "Growth of 1: following the forecasts, after costs, beside holding throughout. Out of sample.",
+            (
+                "equity",
+                f"Growth of one unit of money out of sample, after costs: {followed} a year when the forecasts are "
+                f"followed, {held} a year when held throughout.",
+                "Growth of 1, out of sample, after costs: following the forecasts beside holding throughout.",
+            ),
+            (
+                "drawdown",
+                alt_texts.drawdown(results),
+                "How far a holder was below the best moment so far, dividends reinvested.",
+            ),
         ),
         (
-            "price",
-            f"Close from {first} to {last}, last {close}; moving averages {averages}. Below, the volume.",
-            "Price, moving averages and volume. Adjusted for splits up to this session, not for dividends.",
+            (
+                "price",
+                f"Close of the last year up to {last}: {close}; moving averages {averages}. Below it, the volume.",
+                "The last year, with moving averages and volume.",
+            ),
+            (
+                "history",
+                f"Close of the whole history from {first} to {last}, last {close}.",
+                "The whole history. Prices are adjusted for splits up to this session, not for dividends.",
+            ),
+        ),
+    ]
+
+
+def _more_figures(results: tables.Results) -> list[tuple[Figure, Figure]]:
+    """Figures for where there is room."""
+    matrix = results.value("evaluation.classification.confusion_matrix")
+    brier, naive = (wording.score(results.value(f"evaluation.classification.brier{end}")) for end in ("", "_naive"))
+    inside = wording.percent(results.value("evaluation.interval.coverage"))
+    promised = wording.short_percent(results.value("evaluation.interval.level"))
+    low, high = (wording.fine_change(results.value(f"metrics.{name}.return")) for name in ("worst", "best"))
+    return [
+        (
+            (
+                "confusion_matrix",
+                alt_texts.confusion_matrix(matrix),
+                "Forecast against outcome: rows are what happened. Skill is a strong diagonal from top left.",
+            ),
+            (
+                "calibration",
+                f"Forecast probability of a rise against how often the price rose; Brier score {brier}, naive {naive}.",
+                "Calibration: honest probabilities lie on the dashed line.",
+            ),
         ),
         (
-            "drawdown",
-            alt_texts.drawdown(results),
-            "Drawdown: how far a holder was below the best moment so far, dividends reinvested.",
+            (
+                "distribution",
+                f"Histogram of the returns of one session beside a normal curve; worst {low}, best {high}.",
+                "Returns of one session beside a normal curve.",
+            ),
+            (
+                "volatility",
+                alt_texts.volatility(results),
+                "Volatility along the way, scaled to a year of 252 sessions.",
+            ),
+        ),
+        (
+            (
+                "returns",
+                alt_texts.returns(results),
+                "Return of each session, from close to close, dividends included.",
+            ),
+            (
+                "coverage",
+                f"Share of outcomes that were inside the interval along the way: {inside} in all, {promised} promised.",
+                "How many outcomes were inside the interval, along the way.",
+            ),
         ),
     ]
 

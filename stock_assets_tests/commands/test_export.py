@@ -93,6 +93,13 @@ def test_the_files_are_those_a_person_expects(filled: Path, tmp_path: Path) -> N
     assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == NAMES
 
 
+def test_a_summary_travels_along_when_there_is_one(filled: Path, tmp_path: Path) -> None:
+    ArtefactStore(str(filled)).write("summary", "STX", MONDAY, {".pdf": b"%PDF-1.7"})
+    export.export(settings(filled), "STX", "2024-03-11", tmp_path, None)
+    assert {path.name for path in tmp_path.iterdir()} == {*NAMES, "stx_summary.pdf"}
+    assert (tmp_path / "stx_summary.pdf").read_bytes() == b"%PDF-1.7"
+
+
 def test_exported_raw_prices_are_a_file_that_the_source_csv_reads_back(filled: Path, tmp_path: Path) -> None:
     export.export(settings(filled), "STX", "2024-03-08", tmp_path, None)
     (tmp_path / "stx_raw_data.csv").rename(tmp_path / "STX.csv")

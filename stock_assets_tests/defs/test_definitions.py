@@ -28,8 +28,9 @@ GRAPH = {
         "reporting",
         {"raw_prices", "clean_prices", "price_metrics", "model", "backtest", "evaluation", "predictions"},
     ),
+    "summary": ("reporting", {"report", "price_metrics", "evaluation", "predictions"}),
 }
-WHOLE = GRAPH.keys() - {"tuning"}
+WHOLE = GRAPH.keys() - {"tuning", "summary"}
 NOT_TRAINED = WHOLE - {"model", "backtest", "evaluation"}
 
 # Imports what the UI and every run import, with each warning an error and without any network.
@@ -39,7 +40,7 @@ def refuse(*args): raise AssertionError("network")
 socket.socket.connect = socket.getaddrinfo = refuse
 import stock_assets.definitions
 heavy = "pandas numpy scipy sklearn matplotlib yfinance curl_cffi pyarrow pandera skops exchange_calendars upath"
-print(*(name for name in heavy.split() if name in sys.modules))
+print(*(name for name in f"{heavy} fpdf markdown_it".split() if name in sys.modules))
 """
 
 
@@ -115,6 +116,7 @@ def test_the_grid_follows_watchlist_and_first_session(tmp_path):
         ("daily_job", set(NOT_TRAINED)),
         ("training_job", {"model", "backtest", "evaluation"}),
         ("tuning_job", {"tuning"}),
+        ("summary_job", {"summary"}),
     ],
 )
 def test_jobs(defs, job, selected):
@@ -124,11 +126,11 @@ def test_jobs(defs, job, selected):
     assert resolved.description
 
 
-def test_tuning_is_never_done_unasked(defs):
-    assert assets.BY_HAND == ("tuning",)
-    for job in jobs.ALL[:-1]:
-        keys = defs.resolve_job_def(job.name).asset_layer.selected_asset_keys
-        assert dg.AssetKey("tuning") not in keys
+def test_some_assets_are_never_made_unasked(defs):
+    assert assets.BY_HAND == ("tuning", "summary")
+    for job in jobs.ALL:
+        made = {key.to_user_string() for key in defs.resolve_job_def(job.name).asset_layer.selected_asset_keys}
+        assert made.isdisjoint(assets.BY_HAND) or made == {job.name.removesuffix("_job")}
     assert not defs.schedules
     assert not defs.sensors
 

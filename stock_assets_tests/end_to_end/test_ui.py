@@ -31,7 +31,7 @@ GROUPS = {
     "analysis": ["price_metrics"],
     "modelling": ["features", "model", "backtest", "evaluation", "tuning"],
     "serving": ["predictions"],
-    "reporting": ["report"],
+    "reporting": ["report", "summary"],
 }
 FILES = {
     "raw_prices": ".parquet",
@@ -142,7 +142,7 @@ def test_definitions_load(server):
     assert location["loadStatus"] == "LOADED"
     [repository] = location["locationOrLoadError"]["repositories"]
     jobs = {job["name"] for job in repository["jobs"] if not job["name"].startswith("__")}
-    assert jobs == {"whole_graph_job", "daily_job", "training_job", "tuning_job"}
+    assert jobs == {"whole_graph_job", "daily_job", "training_job", "tuning_job", "summary_job"}
     groups = {
         group["groupName"]: {key["path"][-1] for key in group["assetKeys"]} for group in repository["assetGroups"]
     }
@@ -156,7 +156,7 @@ def test_the_graph_shows_every_asset_in_its_group(server, browser):
 
     browser.page.goto(LINEAGE)
     drawing = browser.page.locator("foreignObject")
-    assert sum(map(len, GROUPS.values())) == len(assets.ALL) == 10
+    assert sum(map(len, GROUPS.values())) == len(assets.ALL) == 11
     for group, members in GROUPS.items():
         expect(drawing.filter(has_text=re.compile(f"^{group}$"))).not_to_have_count(0)
         for asset in members:

@@ -44,8 +44,8 @@ def test_a_page_is_filled_with_the_first_that_fits() -> None:
 
 def test_room_is_used_where_there_is_some() -> None:
     pages = paper.paginate([box(90), box(50)], 100)
-    paper.fill_up(pages, box(40), 100)
-    paper.fill_up(pages, box(40), 100)
+    assert paper.fill_up(pages, box(40), 100)
+    assert not paper.fill_up(pages, box(40), 100)
     assert places(pages) == [[0], [0, 50]]
 
 
