@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -31,6 +31,11 @@ class Work:
     ticker: str
     session: date
     log: logging.LoggerAdapter
+    started: float = field(default_factory=time.perf_counter)
+
+    def seconds(self) -> float:
+        """Since the start: of the step's own work, as loading what it is made from comes before."""
+        return round(time.perf_counter() - self.started, 3)
 
 
 class _Line(logging.Formatter):
@@ -74,14 +79,10 @@ def asset_log(folder: Path, asset: str, ticker: str, session: date) -> Iterator[
 
 @contextmanager
 def working(context: dg.AssetExecutionContext) -> Iterator[Work]:
-    """The frame of an asset's body, see `making`, which tells the UI the seconds it took as well.
-
-    They are the asset's own work: loading what it is made from and storing it come on top.
-    """
-    started = time.perf_counter()
+    """The frame of an asset's body, see `making`; it tells the UI the seconds too, which the log has."""
     with making(context, context.asset_key.to_user_string()) as work:
         yield work
-    context.add_asset_metadata({"seconds": round(time.perf_counter() - started, 3)})
+    context.add_asset_metadata({"seconds": work.seconds()})
 
 
 @contextmanager
@@ -93,11 +94,11 @@ def making(context: dg.AssetExecutionContext | dg.OpExecutionContext, asset: str
     """
     ticker, session = partitions.split(context.partition_key)
     with asset_log(context.resources.log_dir, asset, ticker, session) as log:
-        started = time.perf_counter()
+        work = Work(ticker, session, log)
         again = f", retry {context.retry_number}" if context.retry_number else ""
         log.info("started, run %s%s", context.run.run_id, again)
         try:
-            yield Work(ticker, session, log)
+            yield work
         except SourceUnavailableError as error:
             log.warning("%s", error, exc_info=True)
             raise retries.fetch_again(error, context.resources.retry_delay, context.retry_number) from error
@@ -109,4 +110,4 @@ def making(context: dg.AssetExecutionContext | dg.OpExecutionContext, asset: str
         except Exception:
             log.exception("unexpected error")
             raise
-        log.info("finished in %.2f s", time.perf_counter() - started)
+        log.info("finished in %.2f s", work.seconds())

@@ -132,7 +132,6 @@ _MEANINGS = {
     "illustrated": "A result as a JSON file, and a figure of it as PNG beside it.",
     "models": "Fitted models as skops files, never pickle, with their card as a JSON file beside them.",
     "reports": "Folders of files: a page and its figures.",
-    "pdfs": "Documents as PDF files.",
     "pdfs": "Summaries as PDF files.",
 }
 

@@ -114,6 +114,16 @@ def test_the_numbers_an_operator_looks_for(finished: tuple[Graph, dg.ExecuteInPr
     assert first["model"]["settings fingerprint"].value == card["fingerprint"]
 
 
+def test_seconds_are_told_of_what_is_made_by_hand_too(make_graph) -> None:
+    """Whose bodies yield what they made, and only when there is something to make."""
+    graph = make_graph()
+    assert graph.run("whole_graph_job").success
+    searched = graph.run("tuning_job", ops={"tuning": {"grid": {"window": [None, 150]}}})
+    written = graph.run("summary_job", ops={"summary": {"narrative": "A quiet session."}})
+    for result, asset in ((searched, "tuning"), (written, "summary")):
+        assert metadata(result, asset)["seconds"].value > 0
+
+
 def test_the_age_of_the_model_is_told(others: list[Told]) -> None:
     assert others[1]["predictions"]["model's age in sessions"].value == 1
     assert others[1]["predictions"]["model of"].value == str(SESSION)

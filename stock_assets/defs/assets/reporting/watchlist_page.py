@@ -8,7 +8,7 @@ is an external one, downstream of `report`, and a job of its own tells when it w
 
 import dagster as dg
 
-from stock_assets.defs import followed, logs, partitions, retries
+from stock_assets.defs import followed, jobs, logs, partitions, retries
 
 NAME = "watchlist_page"
 SUFFIX = ".html"
@@ -21,6 +21,7 @@ def spec(grid: dg.MultiPartitionsDefinition) -> dg.AssetSpec:
         group_name="reporting",
         kinds={"report"},
         owners=["team:stock-assets"],
+        tags={"cadence": jobs.cadence(NAME)},
         code_version="1",
         partitions_def=partitions.sessions_of(grid),
         # Of every ticker: Dagster maps the session to all partitions that have it.
@@ -65,6 +66,7 @@ def make_watchlist_page(context: dg.OpExecutionContext) -> None:
                     "path": dg.MetadataValue.path(str(store.path(NAME, work.ticker, work.session, SUFFIX))),
                     "checksum": seal.checksum,
                     "bytes": seal.size,
+                    "seconds": work.seconds(),
                 },
             )
         )
