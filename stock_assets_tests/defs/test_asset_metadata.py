@@ -223,3 +223,37 @@ def test_a_resource_takes_no_config() -> None:
     described = resources.described("clock", dt.UTC)
     assert described.config_schema.config_type.fields == {}
     assert json.dumps(described.description)
+
+
+def test_everything_in_the_listing_says_what_it_is(finished: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
+    """Assets, checks and jobs; which columns tables have is in test_tables."""
+    graph = finished[0].defs
+    for spec in graph.resolve_all_asset_specs():
+        name = spec.key.to_user_string()
+        assert len(spec.description or "") > 60, name
+        assert spec.owners, name
+        assert spec.group_name, name
+        assert spec.kinds, name
+        assert spec.code_version, name
+        assert spec.tags["cadence"] in ("every-session", "training", "by-hand"), name
+    for checks in graph.asset_checks:
+        for check in checks.check_specs:
+            assert len(check.description or "") > 40, check.name
+    for job in graph.jobs:
+        assert graph.resolve_job_def(job.name).description, job.name
+
+
+def test_the_cadence_follows_the_jobs(finished: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
+    cadences = {spec.key.to_user_string(): spec.tags["cadence"] for spec in finished[0].defs.resolve_all_asset_specs()}
+    assert cadences["raw_prices"] == cadences["report"] == cadences["watchlist_page"] == "every-session"
+    assert cadences["model"] == cadences["backtest"] == cadences["evaluation"] == "training"
+    assert cadences["tuning"] == cadences["summary"] == "by-hand"
+
+
+def test_every_field_of_the_launchpad_has_its_meaning(finished: tuple[Graph, dg.ExecuteInProcessResult]) -> None:
+    graph = finished[0].defs
+    for job, asset in (("tuning_job", "tuning"), ("summary_job", "summary")):
+        fields = graph.resolve_job_def(job).get_node_named(asset).definition.config_schema.config_type.fields
+        assert fields
+        for name, field in fields.items():
+            assert field.description, (asset, name)
