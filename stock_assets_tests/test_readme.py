@@ -116,7 +116,8 @@ def test_run_export_inspect_and_settings(place):
     (here / "note.md").write_text("# A quiet week\n\nThe share moved **with the market**; nothing else happened.\n")
     [summary] = [command for command in SHOWN if command.startswith("stock-assets summary")]
     shown = run(shlex.split(summary), place, here)
-    assert [re.sub(r"summary   .*(?=summary/)", "summary   data/simulated/", line) for line in shown] == SHOWN[summary]
+    shown = [re.sub(r"summary   .*(?=summary/)", "summary   data/simulated/", line.rstrip()) for line in shown]
+    assert shown == SHOWN[summary]
     run(shlex.split("stock-assets export TSLA --as-of 2024-03-08 --to exported"), place, here)
     assert (here / "exported" / "tsla_summary.pdf").read_bytes().startswith(b"%PDF-")
     shown = run(shlex.split("stock-assets inspect TSLA --as-of 2024-03-08"), place, here)
