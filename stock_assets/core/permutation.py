@@ -11,14 +11,17 @@ import numpy as np
 
 from stock_assets.core import estimators, losses
 
-N_REPEATS = 10
+N_REPEATS = 5
+"""Shuffles of a feature. More would only measure better what the luck of the rows blurs anyway. On 46 features and 640
+rows five take 0.3 s for a forest and 0.5 s for gradient boosting."""
+
 FEWEST_ROWS = 30
 """Of fewer rows the rise of the mean loss is a matter of single forecasts."""
 
 MEASURES = (
     "rise of the mean log loss of the direction, in nats, when one feature is shuffled among the rows held out: mean "
-    "and standard deviation over the shuffles. The luck of these rows comes on top, so that a few deviations prove "
-    "nothing; features that say the same hide one another"
+    "and standard deviation over the shuffles; the luck of these rows comes on top, so that a few deviations prove "
+    "nothing, and features that say the same hide one another"
 )
 
 
