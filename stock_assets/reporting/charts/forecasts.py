@@ -64,23 +64,25 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], *, label: str, simulated: 
     `matrix` is [[true down, false up], [false down, true up]]: rows are what happened, columns what was forecast,
     down first.
     """
+    from matplotlib import colors
+
     with figures.style():
         figure, (axes,) = figures.new(figures.COLUMN, 3.6, (0.3, 3.2), left=0.35, right=0.1)
         counts = np.asarray(matrix, dtype="float64")
         totals = counts.sum(axis=1, keepdims=True)
         shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        shades = colors.LinearSegmentedColormap.from_list("shares", ["white", figures.PALE_BLUE])
+        axes.imshow(shares, cmap=shades, vmin=0, vmax=1, aspect="auto")
         for row in range(2):
             for column in range(2):
-                colour = "white" if shares[row, column] > 0.55 else figures.INK
                 axes.text(
                     column, row - 0.06, wording.count(counts[row, column]),
-                    ha="center", va="center", fontsize=17, fontweight="bold", color=colour,
+                    ha="center", va="center", fontsize=17, fontweight="bold",
                 )  # fmt: skip
                 if totals[row, 0] > 0:
                     axes.text(
                         column, row + 0.16, f"{wording.percent(shares[row, column])} of these sessions",
-                        ha="center", va="center", fontsize=8.5, color=colour,
+                        ha="center", va="center", fontsize=8.5,
                     )  # fmt: skip
         axes.set_xticks([0, 1], ["Forecast down", "Forecast up"], color=figures.INK)
         axes.set_yticks([0, 1], ["Went down", "Went up"], rotation=90, va="center", color=figures.INK)

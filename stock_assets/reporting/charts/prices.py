@@ -103,6 +103,9 @@ def _mark_dividends(axes: "Axes", shown: pd.DataFrame) -> None:
     paid = shown.index[amounts > 0]
     if paid.empty:
         return
+    # Room below the lines, so that nothing runs through the amounts.
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - 0.12 * (high - low), high)
     across = axes.get_xaxis_transform()
     dates = shared.days(paid)
     axes.plot(

@@ -16,9 +16,6 @@ MOST_YEARS = 12
 
 _MONTHS = tuple(name[:3] for name in wording.MONTHS)
 
-# The palette's own colours, lightened until dark text on them is read with ease (contrast 4.5 and more).
-_LOSS, _GAIN = "#e28e4d", "#4d9cc9"
-
 
 def returns(clean: pd.DataFrame, *, label: str, simulated: bool) -> bytes:
     """Total return of every session as a line from zero, the best and the worst marked."""
@@ -60,7 +57,9 @@ def months(years: Sequence[Mapping[str, Any]], *, label: str, simulated: bool) -
         known = np.abs(months[np.isfinite(months)])
         if len(known):
             strongest = max(float(np.quantile(known, 0.95)), 0.01)
-            colours = colors.LinearSegmentedColormap.from_list("losses and gains", [_LOSS, "white", _GAIN])
+            colours = colors.LinearSegmentedColormap.from_list(
+                "losses and gains", [figures.PALE_RED, "white", figures.PALE_BLUE]
+            )
             axes.imshow(months, cmap=colours, vmin=-strongest, vmax=strongest, aspect="auto")
         else:
             shared.say_too_short(axes)

@@ -13,7 +13,7 @@ def facts(results: cells.Results) -> cells.Table:
     """What was fitted, on which rows, and until when it may be used."""
     return cells.Table(
         "card-table",
-        "The model",
+        "What was fitted",
         "Fact",
         ("Value",),
         (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stock_assets.reporting import alt_texts
+from stock_assets.reporting import alt_texts, figures
 from stock_assets.reporting.charts import returns
 from stock_assets_tests.reporting.charts.looks import LOOK, pixels
 from stock_assets_tests.reporting.conftest import walk
@@ -29,9 +29,9 @@ def test_too_short_for_volatility_says_so() -> None:
 
 def test_months_are_blue_for_gains_orange_for_losses_and_white_at_zero() -> None:
     gain, loss, flat = (returns.months([year(2024, value)], **LOOK) for value in (0.05, -0.05, 0.0))
-    assert pixels(gain, returns._GAIN) > 500 > pixels(gain, returns._LOSS)
-    assert pixels(loss, returns._LOSS) > 500 > pixels(loss, returns._GAIN)
-    assert pixels(flat, returns._GAIN) + pixels(flat, returns._LOSS) == 0
+    assert pixels(gain, figures.PALE_BLUE) > 500 > pixels(gain, figures.PALE_RED)
+    assert pixels(loss, figures.PALE_RED) > 500 > pixels(loss, figures.PALE_BLUE)
+    assert pixels(flat, figures.PALE_BLUE) + pixels(flat, figures.PALE_RED) == 0
 
 
 def test_only_the_latest_twelve_years_are_drawn() -> None:
