@@ -45,9 +45,11 @@ class Settings:
     first_session: date = field(
         metadata=_setting("STOCK_ASSETS_FIRST_SESSION", "First session that can be materialised", "2020-01-02")
     )
-    database_url: str = field(
+    database_url: str | None = field(
         metadata=_setting(
-            "STOCK_ASSETS_DATABASE_URL", "Monitoring database, any SQLAlchemy URL", "SQLite under the data folder"
+            "STOCK_ASSETS_DATABASE_URL",
+            "Monitoring database: sqlite:////folder/file.db or postgresql+psycopg://user:password@host/database",
+            "SQLite under the data folder",
         )
     )
     alert_webhook: str | None = field(
@@ -102,7 +104,7 @@ class Settings:
             data_dir=_absolute(data_dir) if data_dir else "",
             watchlist=path("STOCK_ASSETS_WATCHLIST", root / "watchlist.yaml"),
             first_session=_date("STOCK_ASSETS_FIRST_SESSION", text("STOCK_ASSETS_FIRST_SESSION") or "2020-01-02"),
-            database_url=text("STOCK_ASSETS_DATABASE_URL") or "",
+            database_url=text("STOCK_ASSETS_DATABASE_URL"),
             alert_webhook=text("STOCK_ASSETS_ALERT_WEBHOOK"),
             yahoo_url=text("STOCK_ASSETS_YAHOO_URL"),
             log_dir=path("STOCK_ASSETS_LOG_DIR", root / "logs"),
@@ -163,10 +165,9 @@ def _absolute(location: str) -> str:
     return location if "://" in location else str(Path(location).expanduser().absolute())
 
 
-def _database_under(data_dir: str) -> str:
-    # A bucket can't hold a SQLite file: then the database stays beside the project's other local state.
-    folder = project_root() / "data" if "://" in data_dir else Path(data_dir)
-    return f"sqlite:///{folder / 'monitoring.db'}"
+def _database_under(data_dir: str) -> str | None:
+    # A bucket can't hold a SQLite file, and a local one would be another for each machine that shares the bucket.
+    return None if "://" in data_dir else f"sqlite:///{Path(data_dir) / 'monitoring.db'}"
 
 
 def _date(variable: str, text: str) -> date:

@@ -28,10 +28,11 @@ def test_a_relative_path_is_relative_to_the_current_folder(monkeypatch, tmp_path
     assert settings.data_dir == str(tmp_path / "out")
 
 
-def test_a_url_stays_a_url_and_the_database_stays_local():
+def test_a_url_stays_a_url_and_no_database_is_under_it():
     settings = Settings.from_environment({"STOCK_ASSETS_DATA_DIR": "s3://bucket/prefix"})
     assert settings.data_dir == "s3://bucket/prefix"
-    assert settings.database_url == f"sqlite:///{project_root() / 'data' / 'monitoring.db'}"
+    assert settings.database_url is None
+    assert settings.with_source("csv").database_url is None
 
 
 def test_default_folders_follow_the_source_and_given_ones_do_not():

@@ -22,9 +22,10 @@ where it helps, what to do next. Whoever catches `StockAssetsError` can print `s
     ├── ModelError                 a model that can't be fitted on the rows given
     │   └── OutOfMemoryError       the memory was not enough: not worth another try
     ├── ModelExpiredError          no model or evaluation within the last ten sessions
-    └── ArtefactError
-        ├── MissingArtefactError   never materialised, or deleted
-        └── DamagedArtefactError   not the bytes that were written
+    ├── ArtefactError
+    │   ├── MissingArtefactError   never materialised, or deleted
+    │   └── DamagedArtefactError   not the bytes that were written
+    └── MonitoringError            the monitoring database can't be reached, read or written
 """
 
 import datetime
@@ -139,3 +140,7 @@ class MissingArtefactError(ArtefactError):
 
 class DamagedArtefactError(ArtefactError):
     """An artefact whose bytes are not those that were written."""
+
+
+class MonitoringError(StockAssetsError):
+    """The monitoring database can't be reached, read or written."""
