@@ -4,7 +4,7 @@ Pure: the moment and what is there already are given. Nothing here starts a run 
 """
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from stock_assets.core import model_card, sessions
@@ -25,33 +25,35 @@ def due(
     now: datetime.datetime,
     tickers: Sequence[str],
     *,
-    last_made: Callable[[str], datetime.date | None],
+    made: Callable[[str], Collection[datetime.date]],
     last_model: Callable[[str, datetime.date], datetime.date | None],
     catch_up: int = CATCH_UP,
 ) -> list[Due]:
     """What is closed at `now` and not made yet: the oldest session first, tickers in the order given.
 
-    A ticker is owed every session after the last one made of it, at most the latest `catch_up`; one that was never made
-    only the latest. Training is due on the last session of a week, and wherever the newest model would have expired.
+    A ticker is owed each of the latest `catch_up` sessions that is missing, except those before the first one ever made
+    of it; one that was never made is owed the latest only. Training is due on the last session of a week, and wherever
+    the newest model would have expired, models that are due themselves counted as there. The latest session doesn't
+    count on those: should their training fail, it is made all the same.
 
     Args:
         now: The moment, with a time zone.
         tickers: Those to look after.
-        last_made: The newest session of a ticker whose artefacts are whole up to the report; None when there is none.
+        made: The sessions of a ticker whose artefacts are there up to the report.
         last_model: The newest session with a model of a ticker, not after a given session; None when there is none.
         catch_up: At least 1.
     """
     newest = sessions.latest_available(now)
     owed = [
-        (session, place)
-        for place, ticker in enumerate(tickers)
-        for session in _owed(newest, last_made(ticker), catch_up)
+        (session, place) for place, ticker in enumerate(tickers) for session in _owed(newest, made(ticker), catch_up)
     ]
     found: list[Due] = []
     trained: dict[str, datetime.date] = {}
     for session, place in sorted(owed):
         ticker = tickers[place]
-        model = max(filter(None, (trained.get(ticker), last_model(ticker, session))), default=None)
+        model = last_model(ticker, session)
+        if session != newest:
+            model = max(filter(None, (trained.get(ticker), model)), default=None)
         training = ends_a_week(session) or model_age(session, model) is None
         if training:
             trained[ticker] = session
@@ -59,11 +61,11 @@ def due(
     return found
 
 
-def _owed(newest: datetime.date, made: datetime.date | None, catch_up: int) -> list[datetime.date]:
-    if made is None:
-        return [newest]
+def _owed(newest: datetime.date, made: Collection[datetime.date], catch_up: int) -> list[datetime.date]:
+    first = min(made, default=newest)
     latest = [sessions.previous_session(newest, n) for n in reversed(range(catch_up))]
-    return [session for session in latest if session > made]
+    # Made of a later session only: a ticker that is new, to whoever asks about an earlier moment.
+    return [session for session in latest if session >= min(first, newest) and session not in made]
 
 
 def ends_a_week(session: datetime.date) -> bool:

@@ -21,14 +21,19 @@ def day(text: str) -> dt.date:
     return dt.date.fromisoformat(text)
 
 
+def up_to(session: str) -> list[dt.date]:
+    """The forty sessions that end with `session`."""
+    return [sessions.previous_session(day(session), n) for n in range(40)]
+
+
 def due(
     now: str, made: Mapping[str, str | None], models: Mapping[str, str | None] | None = None, **more: int
 ) -> list[tuple[str, str, bool]]:
-    """As (ticker, session, training); tickers and what was made of them as `made` says, models of the same session."""
-    newest = {ticker: session and day(session) for ticker, session in made.items()}
+    """As (ticker, session, training); made of each ticker is all up to what `made` says, models of the same session."""
+    there = {ticker: up_to(session) if session else [] for ticker, session in made.items()}
     trained = {ticker: session and day(session) for ticker, session in (models or made).items()}
     found = evenings.due(
-        at(now), list(made), last_made=newest.__getitem__, last_model=lambda ticker, _: trained[ticker], **more
+        at(now), list(made), made=there.__getitem__, last_model=lambda ticker, _: trained[ticker], **more
     )
     return [(one.ticker, one.session.isoformat(), one.training) for one in found]
 
@@ -92,8 +97,35 @@ def test_last_session_of_a_week(session: str, last: bool) -> None:
 
 def test_model_that_has_expired_is_trained_anew_once() -> None:
     """The last session on which a model of 2024-02-21 may be used is 2024-03-05, its tenth."""
-    found = due("2024-03-07 22:10", {"TSLA": "2024-03-04"}, {"TSLA": "2024-02-21"})
-    assert found == [("TSLA", "2024-03-05", False), ("TSLA", "2024-03-06", True), ("TSLA", "2024-03-07", False)]
+    found = due("2024-03-07 22:10", {"TSLA": "2024-03-04"}, {"TSLA": "2024-02-22"})
+    assert found == [("TSLA", "2024-03-05", False), ("TSLA", "2024-03-06", False), ("TSLA", "2024-03-07", True)]
+    found = due("2024-03-07 21:00", {"TSLA": "2024-02-29"}, {"TSLA": "2024-02-15"})
+    assert found == [("TSLA", "2024-03-01", True), ("TSLA", "2024-03-04", False), ("TSLA", "2024-03-05", False),
+                     ("TSLA", "2024-03-06", True)]  # fmt: skip
+
+
+def test_latest_session_does_not_count_on_a_training_that_may_fail() -> None:
+    """After a standstill the oldest session is trained, which serves those after it; the latest serves itself."""
+    found = due("2024-03-07 22:10", {"TSLA": "2024-02-01"})
+    assert [training for _, _, training in found] == [True, False, False, False, True]
+
+
+def test_session_that_was_missed_is_made_although_a_later_one_is_there() -> None:
+    there = [session for session in up_to("2024-03-07") if session != day("2024-03-05")]
+    found = evenings.due(
+        at("2024-03-07 23:10"), ["TSLA"], made=lambda _: there, last_model=lambda _, session: day("2024-03-01")
+    )
+    assert found == [("TSLA", day("2024-03-05"), False)]
+
+
+def test_sessions_before_the_first_one_ever_made_are_not_owed() -> None:
+    found = evenings.due(
+        at("2024-03-07 23:10"),
+        ["NEW", "LATER"],
+        made=lambda ticker: [day("2024-03-06")] if ticker == "NEW" else [day("2024-03-08")],
+        last_model=lambda _, session: session,
+    )
+    assert found == [("NEW", day("2024-03-07"), False), ("LATER", day("2024-03-07"), False)]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +160,7 @@ def test_every_session_is_made_once_and_in_order(start: dt.date, outages: set[in
         found = evenings.due(
             now,
             ["TSLA"],
-            last_made=lambda _: made[-1] if made else None,
+            made=lambda _: made,
             last_model=last_model,
         )
         for one in found:
