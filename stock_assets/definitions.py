@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from stock_assets import watchlist
-from stock_assets.defs import asset_checks, assets, io_managers, jobs, partitions, resources
+from stock_assets.defs import asset_checks, assets, io_managers, jobs, partitions, resources, schedules
 from stock_assets.defs.assets.reporting import watchlist_page
 from stock_assets.settings import Settings
 from stock_assets.storage.artefacts import ArtefactStore
@@ -15,7 +15,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     """Definitions for `settings` (default: those of the environment).
 
     `overrides` replace resources by name: `prices`, `clock`, `model_settings`, `retry_delay`, `log_dir`, `store`,
-    `watchlist`, or an IO manager (`tables`, `documents`, `illustrated`, `models`, `reports`, `pdfs`).
+    `watchlist`, or an IO manager (`tables`, `documents`, `illustrated`, `records`, `models`, `reports`, `pdfs`).
 
     Raises `SettingsError` for a bad setting or watchlist.
     """
@@ -34,6 +34,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         "tables": io_managers.TableIOManager(store, settings.log_dir),
         "documents": io_managers.JsonIOManager(store, settings.log_dir),
         "illustrated": io_managers.IllustratedIOManager(store, settings.log_dir),
+        "records": io_managers.TrackRecordIOManager(store, settings.log_dir),
         "models": io_managers.ModelIOManager(store, settings.log_dir),
         "reports": io_managers.ReportIOManager(store, settings.log_dir),
         "pdfs": io_managers.PdfIOManager(store, settings.log_dir),
@@ -48,6 +49,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         ],
         asset_checks=asset_checks.build(grid),
         jobs=[*jobs.ALL, watchlist_page.job(grid)],
+        schedules=schedules.build(listed.tickers),
         resources={name: resources.described(name, value) for name, value in (given | overrides).items()},
         # A process a step would import pandas and scikit-learn again each time: 3 s a step.
         executor=dg.in_process_executor,

@@ -6,6 +6,7 @@
 - **Features**: a check blocks where a model would learn, or forecast, from something wrong.
 - **Backtest** and **evaluation**: a check blocks where the scores can't mean anything; scores that are only too good
   warn.
+- **Track record**: what only says that a model is on new ground warns.
 
 No pandas here: Dagster's checks are declared from these lists when definitions load.
 """
@@ -267,11 +268,22 @@ EVALUATION = (
     ),
 )
 
+# Asked of the summary of the track record.
+TRACK_RECORD = (
+    Check(
+        "inputs_are_stable",
+        "The features of the last quarter are not unlike every quarter that the model learnt from.",
+        blocking=False,
+        why="Markets do change, and then a forecast is wanted most; but it rests on little, or the prices are wrong.",
+    ),
+)
+
 ASKED: dict[str, tuple[Check, ...]] = {
     "raw_prices": (*RAW, *RAW_BESIDE_EARLIER),
     "clean_prices": (*CLEAN, *CLEAN_BESIDE_RAW),
     "features": (*FEATURES, *FEATURES_BESIDE_CLEAN),
     "backtest": BACKTEST,
     "evaluation": EVALUATION,
+    "track_record": TRACK_RECORD,
 }
 """All checks of each asset that has any."""

@@ -137,6 +137,36 @@ PREDICTIONS = pa.DataFrameSchema(
     description="The forecast for the next session, one row.",
 )
 
+TRACK_RECORD = _table(
+    "track_record",
+    "The forecasts that were made on earlier sessions, beside what happened, as known on the snapshot's session.",
+    {
+        "target_session": pa.Column(SESSION_DTYPE, description="Session whose close was forecast"),
+        "model_as_of": pa.Column(SESSION_DTYPE, description="Session up to which the model was trained"),
+        "probability_up": _number("Forecast probability that the target return is above zero", pa.Check.in_range(0, 1)),
+        "naive_probability_up": _number(
+            "Share of rises known by then: a naive probability; missing when none was known",
+            pa.Check.in_range(0, 1),
+            nullable=True,
+        ),
+        "expected_return": _number("Forecast total return to the target close"),
+        "predicted_close": _number("Forecast close, in the shares of the evening it was made", _POSITIVE),
+        "interval_low": _number("Lower end of the interval of the close, same basis", _POSITIVE),
+        "interval_high": _number("Upper end of the interval of the close, same basis", _POSITIVE),
+        "interval_level": _number("Nominal coverage of the interval", pa.Check.in_range(0, 1)),
+        "naive_close": _number("Naive forecast: the close of the session, same basis", _POSITIVE),
+        "beats_naive": pa.Column("bool", description="What the verdict said then"),
+        "split_factor": _number("Product of the splits since the forecast; 1 when there was none", _POSITIVE),
+        "realised_return": _number("Total return that followed; missing when not known", nullable=True),
+        "realised_close": _number(
+            "Close of the target session, in the shares of the forecast; missing when not known",
+            _POSITIVE,
+            nullable=True,
+        ),
+        "checksum": pa.Column(pa.String, description="Checksum of the predictions artefact the forecast is from"),
+    },
+)
+
 
 def features_schema(descriptions: Mapping[str, str], targets: Mapping[str, str]) -> pa.DataFrameSchema:
     """Schema of the `features` table.

@@ -89,7 +89,22 @@ def build(grid: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
     def evaluation_checks(context: dg.AssetCheckExecutionContext, evaluation) -> Iterator[dg.AssetCheckResult]:
         yield from _results(context, "evaluation", _ask(context, checks.EVALUATION, evaluation))
 
-    return [raw_prices_checks, clean_prices_checks, features_checks, backtest_checks, evaluation_checks]
+    @dg.multi_asset_check(
+        name=f"track_record{STEP_SUFFIX}",
+        specs=_specs("track_record", grid),
+        required_resource_keys={"log_dir"},
+    )
+    def track_record_checks(context: dg.AssetCheckExecutionContext, track_record) -> Iterator[dg.AssetCheckResult]:
+        yield from _results(context, "track_record", _ask(context, checks.TRACK_RECORD, track_record.summary))
+
+    return [
+        raw_prices_checks,
+        clean_prices_checks,
+        features_checks,
+        backtest_checks,
+        evaluation_checks,
+        track_record_checks,
+    ]
 
 
 def _specs(asset: str, grid: dg.PartitionsDefinition, **more: Any) -> list[dg.AssetCheckSpec]:

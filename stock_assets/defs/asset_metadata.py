@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from stock_assets.core.configuration import Configuration
+    from stock_assets.core.track_record import TrackRecord
     from stock_assets.sources.base import PriceHistory
 
 _REPAIRED_ROWS = 20
@@ -219,6 +220,38 @@ def predictions(forecast: "pd.DataFrame", closes: "pd.Series", work: logs.Work) 
     }
     pictures = {"forecast": small_charts.forecast(closes, row, **_look(work, forecast.attrs["source"]))}
     return describe.table(forecast, schemas.PREDICTIONS, facts, pictures)
+
+
+def track_record(record: "TrackRecord") -> dict[str, Any]:
+    """Of a track record: how many forecasts, how they did, and how far inputs are from where the model learnt."""
+    from stock_assets.core import schemas
+
+    summary = record.summary
+    every, quarter, drift = summary["scores"]["all"], summary["scores"]["63"], summary["drift"]
+    facts = {
+        "forecasts made": summary["n_forecasts"],
+        "outcomes known": summary["n_known"],
+        "directions right": every["right"],
+        "accuracy": every["accuracy"],
+        "accuracy, naive": every["accuracy_naive"],
+        "accuracy, last 63": quarter["accuracy"],
+        "Brier score": every["brier"],
+        "Brier score, naive": every["brier_naive"],
+        "Brier score, last 63": quarter["brier"],
+        "log loss": every["log_loss"],
+        "log loss, naive": every["log_loss_naive"],
+        "error of the close": every["close_error"],
+        "error of the close, naive": every["close_error_naive"],
+        "interval coverage": every["coverage"],
+        "interval level": every["interval_level"],
+        "features that shifted": drift["n_shifted"],
+        "stability index of forecasts": (drift["probability"] or {}).get("psi"),
+    }
+    told = describe.table(record.forecasts, schemas.TRACK_RECORD, facts)
+    measures = ("n", "right", "accuracy", "accuracy_naive", "brier", "brier_naive", "coverage")
+    windows = [[name, *(one[measure] for measure in measures)] for name, one in summary["scores"].items()]
+    headings = ["latest", "forecasts", "right", "accuracy", "naive", "Brier score", "naive Brier", "coverage"]
+    return told | {"scores": describe.lines(headings, windows)}
 
 
 def tuning(document: Mapping[str, Any]) -> dict[str, Any]:

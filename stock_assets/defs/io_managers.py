@@ -135,6 +135,20 @@ class IllustratedIOManager(JsonIOManager):
         return {**super().encode(document, slot), ".png": figure}
 
 
+class TrackRecordIOManager(TableIOManager):
+    """A track record: its forecasts as Parquet, what they come to as JSON beside them."""
+
+    def encode(self, value: Any, slot: Slot) -> Mapping[str, bytes]:
+        return {**super().encode(value.forecasts, slot), ".json": formats.encode_json(value.summary)}
+
+    def decode(self, files: Mapping[str, bytes], slot: Slot) -> Any:
+        from stock_assets.core.track_record import TrackRecord
+
+        asset, ticker, session = slot
+        summary = formats.decode_json(files[".json"], asset=asset, ticker=ticker, as_of=session)
+        return TrackRecord(super().decode(files, slot), summary)
+
+
 class ModelIOManager(ArtefactIOManager):
     """Fitted models as skops files, never pickle, with their card as JSON beside them."""
 

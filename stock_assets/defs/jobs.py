@@ -6,17 +6,17 @@ import dagster as dg
 from stock_assets.defs.assets import BY_HAND
 
 TRAINING_ASSETS = ("model", "backtest", "evaluation")
-_DAILY_ASSETS = ("raw_prices", "clean_prices", "price_metrics", "features", "predictions", "report")
+DAILY_ASSETS = ("raw_prices", "clean_prices", "price_metrics", "features", "predictions", "track_record", "report")
 
 whole_graph_job = dg.define_asset_job(
     "whole_graph_job",
-    selection=dg.AssetSelection.assets(*_DAILY_ASSETS, *TRAINING_ASSETS),
+    selection=dg.AssetSelection.assets(*DAILY_ASSETS, *TRAINING_ASSETS),
     description="Prices to report, training included. For a first look, or a session on its own.",
 )
 
 daily_job = dg.define_asset_job(
     "daily_job",
-    selection=dg.AssetSelection.assets(*_DAILY_ASSETS),
+    selection=dg.AssetSelection.assets(*DAILY_ASSETS),
     description="Prices, metrics, features, forecast and report with the most recent model: what an evening needs.",
 )
 
@@ -41,6 +41,8 @@ summary_job = dg.define_asset_job(
 )
 
 ALL = (whole_graph_job, daily_job, training_job, tuning_job, summary_job)
+
+WITHOUT_A_REPORT = {job.name for job in (training_job, tuning_job, summary_job)}
 
 
 def cadence(asset: str) -> str:

@@ -130,6 +130,7 @@ _MEANINGS = {
     "tables": "Frames as Parquet files.",
     "documents": "Results as JSON files.",
     "illustrated": "A result as a JSON file, and a figure of it as PNG beside it.",
+    "records": "Forecasts and what became of them as Parquet files, with what they come to as a JSON file beside them.",
     "models": "Fitted models as skops files, never pickle, with their card as a JSON file beside them.",
     "reports": "Folders of files: a page and its figures.",
     "pdfs": "Summaries as PDF files.",

@@ -12,7 +12,7 @@ def test_every_list_is_asked_of_a_table():
         *(checks.RAW, checks.RAW_BESIDE_EARLIER),
         *(checks.CLEAN, checks.CLEAN_BESIDE_RAW),
         *(checks.FEATURES, checks.FEATURES_BESIDE_CLEAN),
-        *(checks.BACKTEST, checks.EVALUATION),
+        *(checks.BACKTEST, checks.EVALUATION, checks.TRACK_RECORD),
     )
     assert [check for _, check in EVERY] == [check for asked in lists for check in asked]
 

@@ -23,7 +23,7 @@ SESSION = dt.date(2024, 3, 8)  # a Friday
 PRICES = ("raw_prices", "clean_prices")
 TRAINING = ("model", "backtest", "evaluation")
 TRAINED = (*PRICES, "features", *TRAINING)
-ALL = (*PRICES, "price_metrics", "features", *TRAINING, "predictions", "report")
+ALL = (*PRICES, "price_metrics", "features", *TRAINING, "predictions", "track_record", "report")
 
 _FIRST_BAR = "2021-07-01"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

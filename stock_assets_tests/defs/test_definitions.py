@@ -24,6 +24,7 @@ GRAPH = {
     "evaluation": ("modelling", {"backtest"}),
     "tuning": ("modelling", {"features"}),
     "predictions": ("serving", {"features", "model", "evaluation"}),
+    "track_record": ("monitoring", {"clean_prices", "features"}),
     "report": (
         "reporting",
         {"raw_prices", "clean_prices", "price_metrics", "model", "backtest", "evaluation", "predictions"},
@@ -169,6 +170,7 @@ def test_checks_of_an_asset_are_one_step(defs):
         ("backtest", 0),
         ("evaluation", 1),
         ("predictions", 1),
+        ("track_record", 1),
         ("report", 1),
     ],
 )

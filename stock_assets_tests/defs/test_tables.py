@@ -16,6 +16,7 @@ SCHEMAS = {
     "features": features.schema(),
     "backtest": schemas.BACKTEST,
     "predictions": schemas.PREDICTIONS,
+    "track_record": schemas.TRACK_RECORD,
 }
 
 

@@ -50,6 +50,7 @@ from stock_assets.core.validation.form import (
     sessions_never_decrease,
 )
 from stock_assets.core.validation.history import history_is_unrevised
+from stock_assets.core.validation.inputs import inputs_are_stable
 from stock_assets.core.validation.skill import shuffled_labels_give_no_skill, skill_is_plausible
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "has_raw_schema",
     "high_is_at_least_low",
     "history_is_unrevised",
+    "inputs_are_stable",
     "large_dividends_show_in_the_price",
     "last_row_is_plausible",
     "last_session_has_features",

@@ -11,6 +11,7 @@ from stock_assets.defs.assets.modelling.evaluation import evaluation
 from stock_assets.defs.assets.modelling.features import features
 from stock_assets.defs.assets.modelling.model import model
 from stock_assets.defs.assets.modelling.tuning import tuning
+from stock_assets.defs.assets.monitoring.track_record import track_record
 from stock_assets.defs.assets.prices.clean_prices import clean_prices
 from stock_assets.defs.assets.prices.raw_prices import raw_prices
 from stock_assets.defs.assets.reporting.report import report
@@ -28,6 +29,7 @@ ALL = (
     evaluation,
     tuning,
     predictions,
+    track_record,
     report,
     summary,
 )
