@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandera.pandas import DataFrameSchema
 
+_SIMULATED = "SIMULATED PRICES, NOT REAL"
 _SESSIONS = 3
 _COLUMNS = 20
 _DIGITS = 5
@@ -90,7 +91,12 @@ def revisions(
 
 def source(name: str) -> str:
     """The price source, loud when it is not the market."""
-    return "SIMULATED PRICES, NOT REAL" if name == "simulated" else name
+    return _SIMULATED if name == "simulated" else name
+
+
+def plain_source(told: str) -> str:
+    """The name of the price source that `source` told."""
+    return "simulated" if told == _SIMULATED else told
 
 
 def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:

@@ -42,7 +42,12 @@ def stopped(events: Iterable[dg.DagsterEvent]) -> bool:
 
 def cause(events: Iterable[dg.DagsterEvent], ticker: str, session: date) -> Cause:
     """What made the run with these events fail: a blocking check, or the first step that failed."""
-    where, failures = f"{ticker} {session}", []
+    return cause_of(events, f"{ticker} {session}")
+
+
+def cause_of(events: Iterable[dg.DagsterEvent], where: str) -> Cause:
+    """As `cause`; `where`: what the run is about, which the reason begins with."""
+    failures, words = [], None
     for event in events:
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
@@ -52,15 +57,26 @@ def cause(events: Iterable[dg.DagsterEvent], ticker: str, session: date) -> Caus
                 return Cause(asset, told)
         elif event.event_type in _FAILURES:
             failures.append((event.step_key, _chain(event)))
+            words = event.message if event.event_type == dg.DagsterEventType.RUN_FAILURE else words
     for step, chain in failures:
-        # Ours says all that a person needs; what caused it is in a library's words, and in the log.
-        for error in chain:
-            if error.cls_name in _OUR_ERRORS:
-                text = _one_line(error).partition(": ")[2]
-                return Cause(_asset(step), text if text.startswith(where) else f"{where}: {text}")
         if chain:
-            return Cause(_asset(step), f"{where}: {step or 'the run'}: {_one_line(chain[-1])}")
-    return Cause(None, f"{where}: the run ended early without telling why; see it in the Dagster UI")
+            return Cause(_asset(step), _told(step, chain, where))
+    return Cause(None, f"{where}: {words or 'the run ended early without telling why; see it in the Dagster UI'}")
+
+
+def of_step(event: dg.DagsterEvent, where: str) -> str | None:
+    """Why a step failed, or has to be tried again; None when it does not tell."""
+    chain = _chain(event)
+    return _told(event.step_key, chain, where) if chain else None
+
+
+def _told(step: str | None, chain: "list[SerializableErrorInfo]", where: str) -> str:
+    # Ours says all that a person needs; what caused it is in a library's words, and in the log.
+    for error in chain:
+        if error.cls_name in _OUR_ERRORS:
+            text = _one_line(error).partition(": ")[2]
+            return text if text.startswith(where) else f"{where}: {text}"
+    return f"{where}: {step or 'the run'}: {_one_line(chain[-1])}"
 
 
 def _asset(step: str | None) -> str | None:
@@ -68,9 +84,13 @@ def _asset(step: str | None) -> str | None:
 
 
 def _chain(event: dg.DagsterEvent) -> "list[SerializableErrorInfo]":
-    """The error of a failure and its causes, outermost first."""
-    data = event.step_failure_data if event.is_step_failure else event.job_failure_data
-    error, chain = data.error, []
+    """The error of a failure, or of a step that has to be tried again, and its causes, outermost first."""
+    if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY:
+        data = event.step_retry_data
+    else:
+        data = event.step_failure_data if event.is_step_failure else event.job_failure_data
+    # A run whose process was killed: somebody else said that it failed, in words alone.
+    error, chain = None if data is None else data.error, []
     while error is not None:
         chain.append(error)
         error = error.cause
