@@ -64,7 +64,7 @@ def join(made: pd.DataFrame, clean: pd.DataFrame, *, ticker: str, as_of: datetim
             session that is not later than their own, or two of one session.
     """
     _check(made, clean, ticker=ticker, as_of=as_of)
-    own = made[made["source"] == clean.attrs["source"]].sort_values("as_of")
+    own = made.loc[made["source"] == clean.attrs["source"]].sort_values("as_of")
     said_on, target = (pd.DatetimeIndex(own[name]) for name in ("as_of", "target_session"))
     index = pd.DatetimeIndex(clean.index)
     start, end = index.get_indexer(said_on), index.get_indexer(target)
@@ -111,7 +111,7 @@ def _check(made: pd.DataFrame, clean: pd.DataFrame, *, ticker: str, as_of: datet
         (made["as_of"].duplicated(), "comes twice, made", "one a session"),
         (made["target_session"] <= made["as_of"], "is about no later session, made", "a target that lay ahead"),
     ):
-        if wrong.any():
+        if wrong.to_numpy().any():
             session = made.loc[wrong, "as_of"].iloc[0]
             raise SchemaError(f"{where}: a forecast {what} on {session:%Y-%m-%d}; expected {expected}")
 
@@ -163,7 +163,7 @@ def summarise(
     horizon = int(ahead[-1]) if len(ahead) else None
     known = forecasts["realised_return"].notna().to_numpy() & forecasts["naive_probability_up"].notna().to_numpy()
     pending = (forecasts["target_session"] > pd.Timestamp(as_of)).to_numpy()
-    scored = forecasts[known & (ahead == horizon)] if horizon else forecasts.iloc[:0]
+    scored = forecasts.loc[known & (ahead == horizon)] if horizon else forecasts.iloc[:0]
     reasons: dict[str, str] = {}
     result = {
         "ticker": ticker,

@@ -59,7 +59,7 @@ def made_before(store: ArtefactStore, ticker: str, session: datetime.date) -> Ma
                 read.append(_row(Snapshot(store, ticker, made), checksum))
         except (DamagedArtefactError, MissingArtefactError, SchemaError) as error:
             unreadable[made] = str(error)
-    rows = [recorded[recorded["as_of"].isin(pd.to_datetime(kept))], *read]
+    rows = [recorded.loc[recorded["as_of"].isin(list(map(pd.Timestamp, kept)))], *read]
     table = pd.concat([one for one in rows if len(one)] or [recorded.iloc[:0]])
     return Made(table.sort_values("as_of", ignore_index=True), unreadable)
 
@@ -85,7 +85,7 @@ def _recorded(store: ArtefactStore, ticker: str, session: datetime.date) -> "pd.
 
 
 def _in_order(table: "pd.DataFrame") -> "pd.DataFrame":
-    ordered = table[[*_SESSIONS, *_WORDS, *_NUMBERS, "beats_naive"]]
+    ordered = table.loc[:, [*_SESSIONS, *_WORDS, *_NUMBERS, "beats_naive"]]
     ordered.attrs = {}
     return ordered
 
