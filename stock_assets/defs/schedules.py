@@ -1,16 +1,18 @@
 """What starts by itself: every session's evening, with training at the end of a week. What is due, core.evenings says.
 
-Two schedules tick together and share the partitions that are due: `daily_schedule` takes those that need no training,
-`training_schedule` the others. The first tick is ten minutes after the prices of a session count as final; the later
-ones give what is still missing another chance, and start nothing when all is there: on holidays, for example.
+Two schedules tick together and share the tickers that are owed something: `training_schedule` takes those with a
+session that needs training, and all that they are owed, so that what needs the new model comes after it;
+`daily_schedule` the others. The first tick is ten minutes after the prices of a session count as final; the later ones give what is still
+missing another chance, and start nothing when all is there: on holidays, for example.
 
 A tick that comes twice doesn't run twice, as every run is named by ticker, session and tick; nor does a tick start what
-waits or runs already. After a standstill the daemon evaluates the last missed tick, which sees all that is missing.
+waits or runs already. Of the ticks that it missed, the daemon evaluates the last: it has no need of the others, as each
+sees all that is missing. Runs of one ticker go one at a time, in the order in which they are asked for (dagster.yaml).
 
 By hand only, and so without a schedule: tuning and the PDF summary.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 
 import dagster as dg
@@ -22,36 +24,26 @@ TICKS = ("10 22 * * *", "10 23 * * *", "10 1 * * *", "10 5 * * *", "10 12 * * *"
 """In UTC, like the prices' becoming final: New York's summer time changes nothing. Every date, as a session's later
 chances may fall on a Saturday; sessions are told apart by the exchange's calendar, not by the weekday."""
 
+MOST_REQUESTS = 200
+"""Of one tick: Dagster gives a tick a minute, and the next tick asks for the rest."""
+
 
 def build(tickers: Sequence[str]) -> list[dg.ScheduleDefinition]:
     """Both schedules, for the tickers of the watchlist."""
 
-    @dg.schedule(
-        job=jobs.daily_job,
-        cron_schedule=list(TICKS),
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        required_resource_keys={"store"},
-    )
-    def daily_schedule(context: dg.ScheduleEvaluationContext):
-        """After every session: prices, metrics, features, forecast and report of each ticker, one run a ticker.
+    always = {
+        "cron_schedule": list(TICKS),
+        "execution_timezone": "UTC",
+        "default_status": dg.DefaultScheduleStatus.RUNNING,
+        "required_resource_keys": {"store"},
+    }
 
-        What is missing of the last five sessions is caught up, oldest first; holidays and weekends start nothing.
-        """
+    @dg.schedule(job=jobs.daily_job, description=_DAILY, **always)
+    def daily_schedule(context: dg.ScheduleEvaluationContext):
         return _requests(context, tickers, training=False)
 
-    @dg.schedule(
-        job=jobs.whole_graph_job,
-        cron_schedule=list(TICKS),
-        execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        required_resource_keys={"store"},
-    )
+    @dg.schedule(job=jobs.whole_graph_job, description=_TRAINING, **always)
     def training_schedule(context: dg.ScheduleEvaluationContext):
-        """After the last session of a week, and wherever a model would have expired: the evening with training.
-
-        Model, backtest and evaluation are made anew with the seed of the settings, before the forecast.
-        """
         return _requests(context, tickers, training=True)
 
     return [daily_schedule, training_schedule]
@@ -60,23 +52,25 @@ def build(tickers: Sequence[str]) -> list[dg.ScheduleDefinition]:
 def _requests(
     context: dg.ScheduleEvaluationContext, tickers: Sequence[str], *, training: bool
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    from stock_assets.core import evenings, sessions
+    from stock_assets.core import evenings
 
     store: ArtefactStore = context.resources.store
     tick = context.scheduled_execution_time
-    newest = sessions.latest_available(tick)
 
-    def last_made(ticker: str) -> date | None:
-        made = (session for session in reversed(store.sessions("report", ticker)) if session <= newest)
-        return next((session for session in made if store.is_whole("report", ticker, session)), None)
+    def made(ticker: str) -> Collection[date]:
+        return store.sessions("report", ticker)
 
     def last_model(ticker: str, session: date) -> date | None:
-        return store.latest("evaluation", ticker, not_after=session, not_before=partitions.lookback(session))
+        # A forecast takes the newest of each: a training that was cut short leaves one of them behind.
+        earliest = partitions.lookback(session)
+        newest = [store.latest(asset, ticker, not_after=session, not_before=earliest) for asset in _FORECAST_NEEDS]
+        return None if None in newest else min(filter(None, newest))
 
-    due = evenings.due(tick, tickers, last_made=last_made, last_model=last_model)
-    mine = [one for one in due if one.training is training]
+    due = evenings.due(tick, tickers, made=made, last_model=last_model)
+    trained = {one.ticker for one in due if one.training}
+    mine = [one for one in due if (one.ticker in trained) is training]
     if not mine:
-        told = f"{len(due)} of other kind" if due else f"all {len(tickers)} tickers have {newest}"
+        told = "the other schedule sees to all that is due" if due else f"all {len(tickers)} tickers are up to date"
         return dg.SkipReason(f"nothing to do: {told}")
     under_way = _under_way(context.instance)
     asked = [one for one in mine if partitions.key(one.ticker, one.session) not in under_way]
@@ -86,17 +80,30 @@ def _requests(
         dg.RunRequest(
             run_key=f"{one.ticker} {one.session} {tick:%Y-%m-%dT%H:%M}",
             partition_key=partitions.key(one.ticker, one.session),
+            asset_selection=None if one.training or not training else [dg.AssetKey(name) for name in jobs.DAILY_ASSETS],
         )
-        for one in asked
+        for one in asked[:MOST_REQUESTS]
     ]
 
 
 def _under_way(instance: dg.DagsterInstance) -> set[str]:
-    """Partitions whose runs wait or run, whoever started them."""
-    unfinished = [
-        status
-        for status in dg.DagsterRunStatus
-        if status not in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-    ]
+    """Partitions of which a run that makes a report waits or runs, whoever started it."""
+    unfinished = [status for status in dg.DagsterRunStatus if status not in _FINISHED]
     runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
-    return {run.tags["dagster/partition"] for run in runs if "dagster/partition" in run.tags}
+    return {
+        run.tags[_PARTITION] for run in runs if _PARTITION in run.tags and run.job_name not in jobs.WITHOUT_A_REPORT
+    }
+
+
+_FORECAST_NEEDS = ("model", "evaluation")
+_PARTITION = "dagster/partition"
+_FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+
+_DAILY = """After every session: prices, metrics, features, forecast and report of each ticker, one run a ticker.
+
+What is missing of the last five sessions is caught up, oldest first; holidays and weekends start nothing."""
+
+_TRAINING = """After the last session of a week, and wherever a model would have expired: the evening with training.
+
+Model, backtest and evaluation are made anew with the seed of the settings, before the forecast. Other sessions that
+such a ticker is owed are made in the same go, without training."""
