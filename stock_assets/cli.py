@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -324,6 +324,61 @@ def settings() -> None:
     for variable, value, default, meaning in Settings.from_environment().table():
         _out.print(f"[bold]{variable}[/] = {escape(value) if value else '[dim]not set[/]'}")
         _out.print(f"    {meaning}  [dim]default: {escape(default)}[/]")
+
+
+@commands.group()
+def alerts() -> None:
+    """Show what is wrong and what was not told, or test where alerts go."""
+
+
+_WHOSE_DATABASE = click.option(
+    "--source", type=click.Choice(SOURCES), help="Whose database.  [default: that of STOCK_ASSETS_SOURCE]"
+)
+
+
+@alerts.command("test")
+@_WHOSE_DATABASE
+def test_alerts(source: str | None) -> None:
+    """Send a test through every receiver now, and show what each answered."""
+    settings = Settings.from_environment()
+    settings = settings.with_source(source or settings.source)
+    from stock_assets.commands import alerts as alerting
+
+    answers = alerting.test(settings, datetime.now(UTC))
+    for answer in answers:
+        how = "[green]ok[/]     " if answer.taken else "[bold red]failed[/] "
+        _out.print(f"{answer.receiver:<8} {how} {escape(answer.told)}")
+    if not all(answer.taken for answer in answers):
+        raise click.exceptions.Exit(1)
+
+
+@alerts.command("list")
+@_WHOSE_DATABASE
+def list_alerts(source: str | None) -> None:
+    """Show what is wrong now, and the alerts that a receiver has not taken yet."""
+    settings = Settings.from_environment()
+    settings = settings.with_source(source or settings.source)
+    from stock_assets.commands import alerts as alerting
+
+    found = alerting.listing(settings)
+    _table(("", "ticker", "session", "what", "since", "what came"), alerting.condition_rows(found.conditions), "open")
+    waiting = f"; {found.untold} wait for others of their kind" if found.untold else ""
+    _out.print(f"{len(found.conditions)} open{waiting}, {len(found.unsent)} not delivered")
+    _table(("to", "alert", "since", "tries", "next", "answer"), alerting.unsent_rows(found.unsent), "not delivered")
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
+    if not rows:
+        return
+    from rich import box
+    from rich.table import Table
+
+    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    # A pipe has no width: there, each row stays on one line.
+    width = _out.width if _out.is_terminal else max(80, *(sum(map(len, row)) + 3 * len(row) for row in rows))
+    _out.print(table, width=width, soft_wrap=False)
 
 
 @commands.group()

@@ -4,12 +4,15 @@ The watchlist's content is not here (see watchlist); neither are the model's par
 """
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from stock_assets.core.errors import SettingsError
+from stock_assets.monitoring import mail, receivers
 
 SOURCES = ("yahoo", "csv", "simulated")
 
@@ -53,7 +56,33 @@ class Settings:
         )
     )
     alert_webhook: str | None = field(
-        metadata=_setting("STOCK_ASSETS_ALERT_WEBHOOK", "Where alerts are POSTed besides log and database", "-")
+        repr=False,
+        metadata=_setting(
+            "STOCK_ASSETS_ALERT_WEBHOOK", "URL that alerts are POSTed to, as Slack takes them; a secret", "-"
+        ),
+    )
+    alert_email_to: tuple[str, ...] = field(
+        metadata=_setting(
+            "STOCK_ASSETS_ALERT_EMAIL_TO", "Addresses that alerts are mailed to, by commas; needs the server below", "-"
+        )
+    )
+    alert_email_from: str | None = field(
+        metadata=_setting(
+            "STOCK_ASSETS_ALERT_EMAIL_FROM", "Sender of these e-mails", "the server's user, or the first of them"
+        )
+    )
+    smtp_url: str | None = field(
+        repr=False,
+        metadata=_setting(
+            "STOCK_ASSETS_SMTP_URL",
+            "Server for e-mail: smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465; a secret",
+            "-",
+        ),
+    )
+    ui_url: str = field(
+        metadata=_setting(
+            "STOCK_ASSETS_UI_URL", "Where people reach the Dagster UI: what alerts link to", "http://127.0.0.1:3000"
+        )
     )
     yahoo_url: str | None = field(
         metadata=_setting("STOCK_ASSETS_YAHOO_URL", "Send Yahoo's requests to this base URL instead", "-")
@@ -98,6 +127,16 @@ class Settings:
         source = text("STOCK_ASSETS_SOURCE") or "yahoo"
         data_dir = text("STOCK_ASSETS_DATA_DIR")
         prices_dir = text("STOCK_ASSETS_PRICES_DIR")
+        smtp_url = text("STOCK_ASSETS_SMTP_URL")
+        to = mail.parse_addresses("STOCK_ASSETS_ALERT_EMAIL_TO", text("STOCK_ASSETS_ALERT_EMAIL_TO") or "")
+        sender = mail.parse_addresses("STOCK_ASSETS_ALERT_EMAIL_FROM", text("STOCK_ASSETS_ALERT_EMAIL_FROM") or "")
+        if len(sender) > 1:
+            raise SettingsError(f"STOCK_ASSETS_ALERT_EMAIL_FROM has {len(sender)} addresses; expected one")
+        if (smtp_url is None) != (not to):
+            raise SettingsError(
+                f"{'STOCK_ASSETS_ALERT_EMAIL_TO' if to else 'STOCK_ASSETS_SMTP_URL'} is set alone; expected both of "
+                "STOCK_ASSETS_ALERT_EMAIL_TO and STOCK_ASSETS_SMTP_URL, or neither"
+            )
         settings = cls(
             source=source,
             prices_dir=Path(prices_dir).expanduser().absolute() if prices_dir else None,
@@ -105,7 +144,11 @@ class Settings:
             watchlist=path("STOCK_ASSETS_WATCHLIST", root / "watchlist.yaml"),
             first_session=_date("STOCK_ASSETS_FIRST_SESSION", text("STOCK_ASSETS_FIRST_SESSION") or "2020-01-02"),
             database_url=text("STOCK_ASSETS_DATABASE_URL"),
-            alert_webhook=text("STOCK_ASSETS_ALERT_WEBHOOK"),
+            alert_webhook=_checked(receivers.checked_webhook, text("STOCK_ASSETS_ALERT_WEBHOOK")),
+            alert_email_to=to,
+            alert_email_from=sender[0] if sender else None,
+            smtp_url=_checked(mail.parse_server, smtp_url),
+            ui_url=_web(text("STOCK_ASSETS_UI_URL") or "http://127.0.0.1:3000"),
             yahoo_url=text("STOCK_ASSETS_YAHOO_URL"),
             log_dir=path("STOCK_ASSETS_LOG_DIR", root / "logs"),
             retry_delay=number("STOCK_ASSETS_RETRY_DELAY", "5", "seconds", 0, 3600),
@@ -141,24 +184,54 @@ class Settings:
 
     def as_environment(self) -> dict[str, str]:
         """The variables that give another process the same settings, whatever its current folder."""
-        return {name: value for name, value, _, _ in self.table() if value is not None}
+        values = ((setting.metadata["variable"], _text(getattr(self, setting.name))) for setting in self._settings())
+        return {name: value for name, value in values if value is not None}
 
     def table(self) -> list[tuple[str, str | None, str, str]]:
-        """(variable, value in force, default, meaning) of each setting, for people."""
-        rows = []
-        for setting in fields(self):
-            if setting.metadata:
-                value = getattr(self, setting.name)
-                shown = f"{value:g}" if isinstance(value, float) else None if value is None else str(value)
-                rows.append(
-                    (
-                        setting.metadata["variable"],
-                        shown,
-                        setting.metadata["shown_default"],
-                        setting.metadata["meaning"],
-                    )
-                )
-        return rows
+        """(variable, value in force, default, meaning) of each setting, for people: without secrets."""
+        return [
+            (
+                setting.metadata["variable"],
+                without_secrets(setting.metadata["variable"], _text(getattr(self, setting.name))),
+                setting.metadata["shown_default"],
+                setting.metadata["meaning"],
+            )
+            for setting in self._settings()
+        ]
+
+    @classmethod
+    def _settings(cls) -> "list[Field]":
+        return [setting for setting in fields(cls) if setting.metadata]
+
+
+def without_secrets(variable: str, value: str | None) -> str | None:
+    """A setting's value as it may be shown: passwords as ***, and of a webhook only whose it is."""
+    if value is None:
+        return None
+    if variable == "STOCK_ASSETS_ALERT_WEBHOOK":
+        host = urlsplit(value).netloc.rpartition("@")[2]
+        return f"{value.partition('://')[0]}://{host}/***"
+    value = re.sub(r"(://[^/?#@:]*):.*@", r"\1:***@", value)
+    return re.sub(r"([?&](?:password|sslpassword)=)[^&]*", r"\1***", value)
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, tuple):
+        return ", ".join(value) or None
+    return f"{value:g}" if isinstance(value, float) else None if value is None else str(value)
+
+
+def _checked(check: Callable[[str], object], value: str | None) -> str | None:
+    """`value` as it is, when `check` raises nothing."""
+    if value is not None:
+        check(value)
+    return value
+
+
+def _web(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
+        raise SettingsError(f"STOCK_ASSETS_UI_URL is {url!r}; expected a URL such as http://127.0.0.1:3000")
+    return url
 
 
 def _absolute(location: str) -> str:

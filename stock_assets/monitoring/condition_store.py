@@ -1,6 +1,6 @@
 """Conditions in the database: what runs and looks at the calendar change there. The rules are in conditions.
 
-What is to be told is put down in the same transaction (gathering.put): nothing is told that isn't so, nothing forgotten.
+What is to be told is put down in the same transaction (gathering.put): nothing untrue is told, nothing forgotten.
 """
 
 import datetime

@@ -94,7 +94,7 @@ class Condition:
     id: int | None = None
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> "Condition":
+    def from_row(cls, row: Mapping[Any, Any]) -> "Condition":
         """A row of the table `conditions`, which may have other columns too, as a value."""
         subject = Subject(*(row[name] for name in Subject._fields))
         return cls(subject=subject, **{field.name: row[field.name] for field in fields(cls) if field.name != "subject"})

@@ -13,11 +13,12 @@ import datetime
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
 
-from stock_assets.monitoring import alert_texts, gathering, receivers, tables
+from stock_assets.monitoring import alert_texts, gathering, mail, receivers, tables
 from stock_assets.monitoring.conditions import Severity
 from stock_assets.monitoring.receivers import DeliveryError, Message, Receiver
 
@@ -37,6 +38,21 @@ SECONDS_A_RECEIVER = 30.0
 
 _REFUSED = "refused: "
 _logger = logging.getLogger(__name__)
+
+
+def receivers_of(
+    *, log_dir: Path, webhook: str | None, smtp_url: str | None, email_to: Sequence[str], email_from: str | None
+) -> list[Receiver]:
+    """Where messages go by these settings: always the log, and what is set. Raises `SettingsError` for a bad one.
+
+    The database needs no receiver: every message is in it, delivered or not.
+    """
+    found: list[Receiver] = [receivers.Log(log_dir)]
+    if webhook is not None:
+        found.append(receivers.Webhook(webhook))
+    if smtp_url is not None and email_to:
+        found.append(mail.Email(mail.parse_server(smtp_url), email_to, email_from))
+    return found
 
 
 class Sent(NamedTuple):
