@@ -100,6 +100,11 @@ class Settings:
             "120",
         )
     )
+    deadline_hours: float = field(
+        metadata=_setting(
+            "STOCK_ASSETS_DEADLINE_HOURS", "Hours after 22:00 UTC of a session by which its report has to be there", "4"
+        )
+    )
     dagster_home: Path = field(metadata=_setting("DAGSTER_HOME", "Dagster's own storage", ".dagster"))
     data_dir_is_default: bool = True
     source_is_default: bool = True
@@ -117,7 +122,7 @@ class Settings:
         def text(variable: str) -> str | None:
             return env.get(variable, "").strip() or None
 
-        def number(variable: str, default: str, of: str, least: int, most: int) -> float:
+        def number(variable: str, default: str, of: str, least: float, most: float) -> float:
             return _number(variable, text(variable) or default, of, default, least, most)
 
         def path(variable: str, default: Path) -> Path:
@@ -155,6 +160,7 @@ class Settings:
             yahoo_requests_per_minute=number(
                 "STOCK_ASSETS_YAHOO_REQUESTS_PER_MINUTE", "120", "requests a minute", 1, 6000
             ),
+            deadline_hours=number("STOCK_ASSETS_DEADLINE_HOURS", "4", "hours", 0.5, 20),
             dagster_home=path("DAGSTER_HOME", root / ".dagster"),
             data_dir_is_default=data_dir is None,
             source_is_default=text("STOCK_ASSETS_SOURCE") is None,

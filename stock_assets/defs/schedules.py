@@ -2,8 +2,8 @@
 
 Two schedules tick together and share the tickers that are owed something: `training_schedule` takes those with a
 session that needs training, and all that they are owed, so that what needs the new model comes after it;
-`daily_schedule` the others. The first tick is ten minutes after the prices of a session count as final; the later ones give what is still
-missing another chance, and start nothing when all is there: on holidays, for example.
+`daily_schedule` the others. The first tick is ten minutes after the prices of a session count as final; the later ones
+give what is still missing another chance, and start nothing when all is there: on holidays, for example.
 
 A tick that comes twice doesn't run twice, as every run is named by ticker, session and tick; nor does a tick start what
 waits or runs already. Of the ticks that it missed, the daemon evaluates the last: it has no need of the others, as each
@@ -12,12 +12,11 @@ sees all that is missing. Runs of one ticker go one at a time, in the order in w
 By hand only, and so without a schedule: tuning and the PDF summary.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import date
+from collections.abc import Sequence
 
 import dagster as dg
 
-from stock_assets.defs import jobs, partitions
+from stock_assets.defs import jobs, on_hand, partitions
 from stock_assets.storage.artefacts import ArtefactStore
 
 TICKS = ("10 22 * * *", "10 23 * * *", "10 1 * * *", "10 5 * * *", "10 12 * * *")
@@ -57,16 +56,12 @@ def _requests(
     store: ArtefactStore = context.resources.store
     tick = context.scheduled_execution_time
 
-    def made(ticker: str) -> Collection[date]:
-        return store.sessions("report", ticker)
-
-    def last_model(ticker: str, session: date) -> date | None:
-        # A forecast takes the newest of each: a training that was cut short leaves one of them behind.
-        earliest = partitions.lookback(session)
-        newest = [store.latest(asset, ticker, not_after=session, not_before=earliest) for asset in _FORECAST_NEEDS]
-        return None if None in newest else min(filter(None, newest))
-
-    due = evenings.due(tick, tickers, made=made, last_model=last_model)
+    due = evenings.due(
+        tick,
+        tickers,
+        made=lambda ticker: on_hand.reports(store, ticker),
+        last_model=lambda ticker, session: on_hand.last_model(store, ticker, session),
+    )
     trained = {one.ticker for one in due if one.training}
     mine = [one for one in due if (one.ticker in trained) is training]
     if not mine:
@@ -95,7 +90,6 @@ def _under_way(instance: dg.DagsterInstance) -> set[str]:
     }
 
 
-_FORECAST_NEEDS = ("model", "evaluation")
 _PARTITION = "dagster/partition"
 _FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 

@@ -10,7 +10,7 @@ import pytest
 from stock_assets.core import checks, configuration
 from stock_assets.core.errors import SettingsError, SourceUnavailableError
 from stock_assets.definitions import build_defs
-from stock_assets.defs import assets, jobs, partitions, retries
+from stock_assets.defs import assets, freshness, jobs, partitions, retries
 from stock_assets.settings import Settings
 
 # Asset -> (group, what it is made from).
@@ -132,8 +132,8 @@ def test_some_assets_are_never_made_unasked(defs):
     for job in jobs.ALL:
         made = {key.to_user_string() for key in defs.resolve_job_def(job.name).asset_layer.selected_asset_keys}
         assert made.isdisjoint(assets.BY_HAND) or made == {job.name.removesuffix("_job")}
-    assert not defs.schedules
-    assert not defs.sensors
+    by_itself = {schedule.job_name for schedule in defs.schedules if schedule.default_status.value == "RUNNING"}
+    assert by_itself == {"daily_job", "whole_graph_job"}
 
 
 def test_the_launchpad_offers_every_key_with_its_meaning(defs):
@@ -145,7 +145,8 @@ def test_the_launchpad_offers_every_key_with_its_meaning(defs):
 def test_checks_are_those_of_core(defs):
     expected = {(asset, check.name): check for asset, asked in checks.ASKED.items() for check in asked}
     graph = defs.resolve_asset_graph()
-    found = {(key.asset_key.to_user_string(), key.name): graph.get_check_spec(key) for key in graph.asset_check_keys}
+    keys = graph.asset_check_keys - set(freshness.CHECKS)
+    found = {(key.asset_key.to_user_string(), key.name): graph.get_check_spec(key) for key in keys}
     assert found.keys() == expected.keys()
     for key, check in expected.items():
         assert found[key].blocking == check.blocking
@@ -156,7 +157,8 @@ def test_checks_are_those_of_core(defs):
 
 def test_checks_of_an_asset_are_one_step(defs):
     """A step costs more than a check: its table is read once."""
-    assert {check.op.name for check in defs.asset_checks} == {f"{asset}_checks" for asset in checks.ASKED}
+    asked_of_tables = {check.op.name for check in defs.asset_checks if check.check_keys.isdisjoint(freshness.CHECKS)}
+    assert asked_of_tables == {f"{asset}_checks" for asset in checks.ASKED}
 
 
 @pytest.mark.parametrize(
