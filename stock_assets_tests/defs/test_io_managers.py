@@ -27,6 +27,7 @@ FILES = {
     "backtest": [".parquet"],
     "evaluation": [".json"],
     "predictions": [".parquet"],
+    "track_record": [".parquet", ".json"],
     "report": ["/report.html"],
 }
 # What needs raw prices is refused with this advice.
