@@ -256,7 +256,7 @@ def _date(variable: str, text: str) -> date:
         raise SettingsError(f"{variable} is {text!r}; expected a date such as 2020-01-02") from error
 
 
-def _number(variable: str, text: str, of: str, example: str, least: int, most: int) -> float:
+def _number(variable: str, text: str, of: str, example: str, least: float, most: float) -> float:
     try:
         number = float(text)
     except ValueError as error:
