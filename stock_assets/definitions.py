@@ -1,11 +1,23 @@
 """Table of contents: everything Dagster is to know, put together from the settings."""
 
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
 from stock_assets import watchlist
-from stock_assets.defs import asset_checks, assets, io_managers, jobs, partitions, resources, schedules
+from stock_assets.defs import (
+    asset_checks,
+    assets,
+    freshness,
+    freshness_sensor,
+    io_managers,
+    jobs,
+    partitions,
+    resources,
+    schedules,
+    sensors,
+)
 from stock_assets.defs.assets.reporting import watchlist_page
 from stock_assets.settings import Settings
 from stock_assets.storage.artefacts import ArtefactStore
@@ -15,12 +27,14 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     """Definitions for `settings` (default: those of the environment).
 
     `overrides` replace resources by name: `prices`, `clock`, `model_settings`, `retry_delay`, `log_dir`, `store`,
-    `watchlist`, or an IO manager (`tables`, `documents`, `illustrated`, `records`, `models`, `reports`, `pdfs`).
+    `watchlist`, `database`, `alerts`, or an IO manager (`tables`, `documents`, `illustrated`, `records`, `models`,
+    `reports`, `pdfs`).
 
     Raises `SettingsError` for a bad setting or watchlist.
     """
     settings = settings or Settings.from_environment()
     listed = watchlist.read(settings.watchlist)
+    deadline = timedelta(hours=settings.deadline_hours)
     grid = partitions.grid(listed.tickers, settings.first_session)
     store = ArtefactStore(settings.data_dir)
     given = {
@@ -31,6 +45,8 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         "log_dir": settings.log_dir,
         "store": store,
         "watchlist": listed,
+        "database": resources.LazyDatabase(settings),
+        "alerts": resources.Alerts(settings),
         "tables": io_managers.TableIOManager(store, settings.log_dir),
         "documents": io_managers.JsonIOManager(store, settings.log_dir),
         "illustrated": io_managers.IllustratedIOManager(store, settings.log_dir),
@@ -47,9 +63,10 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             *(asset.map_asset_specs(lambda spec: _placed(spec, grid)) for asset in assets.ALL),
             watchlist_page.spec(grid),
         ],
-        asset_checks=asset_checks.build(grid),
+        asset_checks=[*asset_checks.build(grid), *freshness.build(grid, deadline)],
         jobs=[*jobs.ALL, watchlist_page.job(grid)],
         schedules=schedules.build(listed.tickers),
+        sensors=[*sensors.build(listed.tickers), freshness_sensor.build(listed.tickers, deadline)],
         resources={name: resources.described(name, value) for name, value in (given | overrides).items()},
         # A process a step would import pandas and scikit-learn again each time: 3 s a step.
         executor=dg.in_process_executor,
@@ -57,8 +74,13 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
 
 
 def _placed(spec: dg.AssetSpec, grid: dg.PartitionsDefinition) -> dg.AssetSpec:
-    tags = {**spec.tags, "cadence": jobs.cadence(spec.key.to_user_string())}
-    return spec.replace_attributes(partitions_def=grid, owners=["team:stock-assets"], tags=tags)
+    cadence = jobs.cadence(spec.key.to_user_string())
+    return spec.replace_attributes(
+        partitions_def=grid,
+        owners=["team:stock-assets"],
+        tags={**spec.tags, "cadence": cadence},
+        freshness_policy=freshness.POLICIES.get(cadence),
+    )
 
 
 defs = build_defs()

@@ -13,6 +13,14 @@ from stock_assets.settings import Settings
 from stock_assets.watchlist import Watchlist
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    import sqlalchemy as sa
+
+    from stock_assets.monitoring.database import Database
+    from stock_assets.monitoring.outbox import Sent
+    from stock_assets.monitoring.receivers import Receiver
     from stock_assets.sources.base import PriceHistory, PriceSource
     from stock_assets.sources.yahoo import YahooSource
 
@@ -76,6 +84,55 @@ def yahoo(settings: Settings) -> "YahooSource":
     )
 
 
+class LazyDatabase:
+    """The monitoring database that the settings name, opened when first used; see `monitoring.database.Database`."""
+
+    def __init__(self, settings: Settings):
+        self._url = settings.database_url
+
+    @cached_property
+    def opened(self) -> "Database":
+        """Raises `SettingsError` or `MonitoringError` when it can't be used."""
+        from stock_assets.monitoring import database
+
+        return database.open_database(self._url)
+
+    def begin(self) -> "AbstractContextManager[sa.Connection]":
+        """A transaction that may write; see `Database.begin`."""
+        return self.opened.begin()
+
+    def reading(self) -> "AbstractContextManager[sa.Connection]":
+        """A transaction that only reads; see `Database.reading`."""
+        return self.opened.reading()
+
+
+class Alerts:
+    """Tells people what is wrong, by the receivers that the settings name."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+
+    @cached_property
+    def _receivers(self) -> "list[Receiver]":
+        from stock_assets.monitoring import outbox
+
+        return outbox.receivers_of(
+            log_dir=self._settings.log_dir,
+            webhook=self._settings.alert_webhook,
+            smtp_url=self._settings.smtp_url,
+            email_to=self._settings.alert_email_to,
+            email_from=self._settings.alert_email_from,
+        )
+
+    def send(self, database: LazyDatabase, tickers: "Sequence[str]", now: datetime) -> "Sent":
+        """Let go of what is wrong with tickers that are followed no longer, then send what is due."""
+        from stock_assets.monitoring import condition_store, outbox
+
+        with database.begin() as connection:
+            condition_store.let_go(connection, tickers, now)
+        return outbox.send_due(database.opened, self._receivers, now, ui_url=self._settings.ui_url)
+
+
 class Configurations:
     """The configuration of each ticker: the defaults, the watchlist over them, what the run says over both."""
 
@@ -125,6 +182,8 @@ _MEANINGS = {
     "clock": "Tells the time, in UTC: no session is fetched before it has closed.",
     "retry_delay": "Seconds before the first retry of a price fetch; doubles each time.",
     "log_dir": "Folder with one log file an asset.",
+    "database": "What runs did and what is wrong now, kept beside Dagster's own history: SQLite or PostgreSQL.",
+    "alerts": "Tells people what is wrong: the log, and a webhook or e-mail where one is set.",
     "store": "All artefacts as sealed bytes, in a folder or a bucket: <asset>/<ticker>/<session>.",
     "watchlist": "The stocks to follow, in order, and each one's settings.",
     "tables": "Frames as Parquet files.",

@@ -165,15 +165,17 @@ def outcome(clean: "pd.DataFrame", ticker: str, pair: Owed, *, known_from: datet
     start, end = pd.Timestamp(pair.session), pd.Timestamp(pair.target_session)
     if start not in clean.index or end not in clean.index:
         return None
-    after = clean[clean.index > start]
-    between = after[after.index <= end]
+    after = clean.index > start
+    growth = (1 + clean["total_return"].to_numpy()[after & (clean.index <= end)]).prod()
+    splits = clean["split_ratio"].to_numpy()[after].prod()
+    close = clean["close"].to_numpy()[clean.index == end][0]
     return OutcomeRecord(
         ticker=ticker,
         session=pair.session,
         target_session=pair.target_session,
         known_from=known_from,
-        realised_return=float((1 + between["total_return"]).prod()) - 1,
-        realised_close=float(clean["close"][end] * after["split_ratio"].prod()),
+        realised_return=float(growth) - 1,
+        realised_close=float(close * splits),
     )
 
 

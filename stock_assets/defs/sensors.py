@@ -1,0 +1,37 @@
+"""What watches: finished runs into the monitoring database, and from there to people. What is late is for freshness."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from stock_assets.defs import run_intake
+from stock_assets.defs.resources import Alerts, LazyDatabase
+
+SECONDS = 30
+
+
+def build(tickers: Sequence[str]) -> list[dg.SensorDefinition]:
+    """The sensors, for the tickers of the watchlist."""
+
+    @dg.sensor(
+        minimum_interval_seconds=SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={"database", "store", "clock", "alerts"},
+    )
+    def monitoring_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        """Keeps what finished runs tell, opens and closes what is wrong, and sends alerts. Starts no run.
+
+        Every run is kept once, by the job that started it or by hand: its steps, artefacts, checks, fetches, forecasts
+        and, a session later, what happened.
+        """
+        database: LazyDatabase = context.resources.database
+        alerts: Alerts = context.resources.alerts
+        now = context.resources.clock.now()
+        taken = run_intake.take_finished(context.instance, database, context.resources.store, now, context.log)
+        sent = alerts.send(database, tickers, now)
+        for problem in sent.problems:
+            context.log.warning("%s", problem)
+        waiting = f", {taken.waiting} more wait" if taken.waiting else ""
+        return dg.SkipReason(f"{taken.runs} finished runs taken{waiting}; {sent.delivered} alerts delivered")
+
+    return [monitoring_sensor]
