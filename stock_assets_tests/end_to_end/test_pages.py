@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pypdf
 import pytest
 
-from stock_assets.reporting import html
+from stock_assets.reporting import html, monitor_page
 from stock_assets_tests.end_to_end import browser as browsers
 from stock_assets_tests.reporting import conftest as made_up
+from stock_assets_tests.reporting import monitors
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -39,6 +40,8 @@ def hostile_report() -> bytes:
 
 
 PAGES: dict[str, Callable[[], bytes]] = {
+    "monitor": lambda: monitor_page.render(monitors.monitor()),
+    "monitor when nothing is wrong": lambda: monitor_page.render(monitors.monitor(problems=(), alerts=())),
     "report": report,
     "report of simulated prices": lambda: report(source="simulated"),
     "report of a short history": lambda: report(n=140),
