@@ -326,6 +326,24 @@ def settings() -> None:
         _out.print(f"    {meaning}  [dim]default: {escape(default)}[/]")
 
 
+@commands.command()
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write.  [default: monitor.html in the data folder]",
+)
+@click.option("--source", type=click.Choice(SOURCES), help="Whose database.  [default: that of STOCK_ASSETS_SOURCE]")
+def monitor(file: Path | None, source: str | None) -> None:
+    """Write a page that shows how everything goes: what is wrong, tickers, durations, alerts."""
+    settings = Settings.from_environment()
+    settings = settings.with_source(source or settings.source)
+    from stock_assets.commands import monitor as monitoring
+
+    page = monitoring.write(settings, file, datetime.now(UTC))
+    _out.print(f"[bold]Monitor[/]  {page.summary}\n  page      {_short_path(str(page.path))}")
+
+
 @commands.group()
 def alerts() -> None:
     """Show what is wrong and what was not told, or test where alerts go."""

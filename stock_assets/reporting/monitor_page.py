@@ -234,7 +234,7 @@ def render(monitor: Monitor) -> bytes:
     page = _template().render(
         now=_moment(monitor.now),
         summary=summary(monitor),
-        wrong=bool(monitor.problems),
+        late=[one.ticker for one in monitor.tickers if one.fresh.state is freshness.State.LATE],
         cards=[_card(one, monitor) for one in sorted(monitor.problems, key=_urgency)],
         rows=[_row(one, values) for one in monitor.tickers],
         simulated=[one.ticker for one in monitor.tickers if _is_simulated(one)],
@@ -253,7 +253,10 @@ def summary(monitor: Monitor) -> str:
     told = [_counted(n, noun) for n, noun in ((errors, "error"), (warnings, "warning")) if n]
     fresh = sum(one.fresh.state is not freshness.State.LATE for one in monitor.tickers)
     tickers = f"{fresh} of {_counted(len(monitor.tickers), 'ticker')} up to date"
-    return f"{', '.join(told) or 'Nothing is wrong'}; {tickers}"
+    if not told:
+        # Nothing is known to be wrong; what is late says that not all is known.
+        told = ["Nothing is wrong" if fresh == len(monitor.tickers) else "Nothing was reported"]
+    return f"{', '.join(told)}; {tickers}"
 
 
 def documents(monitor: Monitor) -> dict[str, Any]:

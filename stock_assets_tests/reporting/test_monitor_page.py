@@ -163,7 +163,13 @@ class TestProblems:
         assert told in read(problems=(problem(opened=opened),)).text("wrong")
 
     def test_nothing(self):
-        assert "Nothing is wrong" in read(problems=()).text("wrong")
+        made = {"problems": (), "tickers": (ticker(),)}
+        assert "Nothing is wrong" in read(**made).text("wrong")
+
+    def test_silence_is_no_proof_when_something_is_late(self):
+        made = {"problems": (), "tickers": (ticker(), monitors.LATE)}
+        assert "Nothing was reported, but STX is late" in read(**made).text("wrong")
+        assert monitor_page.summary(monitor(**made)) == "Nothing was reported; 1 of 2 tickers up to date"
 
     def test_a_long_story_is_cut(self):
         text = read(problems=(problem(told="word " * 1000),)).text("wrong")
