@@ -3,33 +3,26 @@ search for settings and a summary in words. One run a partition."""
 
 import dagster as dg
 
-from stock_assets.defs import freshness
 from stock_assets.defs.assets import BY_HAND
 
 TRAINING_ASSETS = ("model", "backtest", "evaluation")
 DAILY_ASSETS = ("raw_prices", "clean_prices", "price_metrics", "features", "predictions", "track_record", "report")
 
-
-def _making(*assets: str) -> dg.AssetSelection:
-    """The assets with their checks; without those that look at the calendar, as what is made just now is not late."""
-    return dg.AssetSelection.assets(*assets) - dg.AssetSelection.checks(*freshness.CHECKS)
-
-
 whole_graph_job = dg.define_asset_job(
     "whole_graph_job",
-    selection=_making(*DAILY_ASSETS, *TRAINING_ASSETS),
+    selection=dg.AssetSelection.assets(*DAILY_ASSETS, *TRAINING_ASSETS),
     description="Prices to report, training included. For a first look, or a session on its own.",
 )
 
 daily_job = dg.define_asset_job(
     "daily_job",
-    selection=_making(*DAILY_ASSETS),
+    selection=dg.AssetSelection.assets(*DAILY_ASSETS),
     description="Prices, metrics, features, forecast and report with the most recent model: what an evening needs.",
 )
 
 training_job = dg.define_asset_job(
     "training_job",
-    selection=_making(*TRAINING_ASSETS),
+    selection=dg.AssetSelection.assets(*TRAINING_ASSETS),
     description="Model, backtest and evaluation from features that are there already: once a week or so.",
 )
 

@@ -1,7 +1,7 @@
 """Two years that run by themselves, on a store that is a set: what evenings make and what freshness tells, together.
 
-A run takes twenty minutes and fails as long as the source has no final prices. The schedules tick five times a date, the
-sensor every quarter of an hour; each asks only what is there, as schedules and sensor do.
+A run takes twenty minutes and fails as long as the source has no final prices. The schedules tick five times a date,
+the sensor every quarter of an hour; each asks only what is there, as schedules and sensor do.
 """
 
 import datetime as dt
@@ -23,7 +23,10 @@ TUESDAY = dt.date(2024, 6, 18)
 
 
 class Years:
-    """Evenings from FIRST to LAST. `delays`: ticker and session -> how long after its close the source has no prices."""
+    """Evenings from FIRST to LAST.
+
+    `delays`: ticker and session -> for how long after its close the source has no prices; `off`: dates without power.
+    """
 
     def __init__(self, delays: Mapping[tuple[str, dt.date], dt.timedelta], off: Collection[dt.date] = ()):
         self.delays = delays
