@@ -395,8 +395,9 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) ->
     for row in rows:
         table.add_row(*map(escape, row))
     # A pipe has no width: there, each row stays on one line.
-    width = _out.width if _out.is_terminal else max(80, *(sum(map(len, row)) + 3 * len(row) for row in rows))
-    _out.print(table, width=width, soft_wrap=False)
+    widest = (max(map(len, cells)) + 3 for cells in zip(columns, *rows, strict=True))
+    width = _out.width if _out.is_terminal else sum(widest)
+    Console(highlight=False, width=width).print(table)
 
 
 @commands.group()

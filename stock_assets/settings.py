@@ -49,11 +49,12 @@ class Settings:
         metadata=_setting("STOCK_ASSETS_FIRST_SESSION", "First session that can be materialised", "2020-01-02")
     )
     database_url: str | None = field(
+        repr=False,
         metadata=_setting(
             "STOCK_ASSETS_DATABASE_URL",
             "Monitoring database: sqlite:////folder/file.db or postgresql+psycopg://user:password@host/database",
             "SQLite under the data folder",
-        )
+        ),
     )
     alert_webhook: str | None = field(
         repr=False,
@@ -132,7 +133,7 @@ class Settings:
         source = text("STOCK_ASSETS_SOURCE") or "yahoo"
         data_dir = text("STOCK_ASSETS_DATA_DIR")
         prices_dir = text("STOCK_ASSETS_PRICES_DIR")
-        smtp_url = text("STOCK_ASSETS_SMTP_URL")
+        smtp_url = _checked(mail.parse_server, text("STOCK_ASSETS_SMTP_URL"))
         to = mail.parse_addresses("STOCK_ASSETS_ALERT_EMAIL_TO", text("STOCK_ASSETS_ALERT_EMAIL_TO") or "")
         sender = mail.parse_addresses("STOCK_ASSETS_ALERT_EMAIL_FROM", text("STOCK_ASSETS_ALERT_EMAIL_FROM") or "")
         if len(sender) > 1:
@@ -152,7 +153,7 @@ class Settings:
             alert_webhook=_checked(receivers.checked_webhook, text("STOCK_ASSETS_ALERT_WEBHOOK")),
             alert_email_to=to,
             alert_email_from=sender[0] if sender else None,
-            smtp_url=_checked(mail.parse_server, smtp_url),
+            smtp_url=smtp_url,
             ui_url=_web(text("STOCK_ASSETS_UI_URL") or "http://127.0.0.1:3000"),
             yahoo_url=text("STOCK_ASSETS_YAHOO_URL"),
             log_dir=path("STOCK_ASSETS_LOG_DIR", root / "logs"),

@@ -1,5 +1,6 @@
 """Settings: defaults, the environment, and what is wrong with it."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -71,6 +72,45 @@ def test_another_process_gets_the_same_settings(tmp_path):
     )
     again = Settings.from_environment(settings.as_environment())
     assert again.table() == settings.table()
+
+
+SECRETS = {
+    "STOCK_ASSETS_DATABASE_URL": "postgresql+psycopg://me:hush@db.example.com/stocks",
+    "STOCK_ASSETS_ALERT_WEBHOOK": "https://hooks.slack.com/services/T00/hush",
+    "STOCK_ASSETS_SMTP_URL": "smtp://me:hush@mail.example.com:587",
+    "STOCK_ASSETS_ALERT_EMAIL_TO": "you@example.com, her@example.com",
+    "STOCK_ASSETS_YAHOO_URL": "http://me:hush@proxy:8080/x",
+}
+
+
+def test_secrets_are_shown_nowhere_and_reach_other_processes_all_the_same():
+    settings = Settings.from_environment(SECRETS)
+    shown = {variable: value for variable, value, _, _ in settings.table()}
+    assert shown["STOCK_ASSETS_DATABASE_URL"] == "postgresql+psycopg://me:***@db.example.com/stocks"
+    assert shown["STOCK_ASSETS_ALERT_WEBHOOK"] == "https://hooks.slack.com/***"
+    assert shown["STOCK_ASSETS_SMTP_URL"] == "smtp://me:***@mail.example.com:587"
+    assert shown["STOCK_ASSETS_YAHOO_URL"] == "http://me:***@proxy:8080/x"
+    assert "hush" not in repr(shown)
+    assert {variable: settings.as_environment()[variable] for variable in SECRETS} == SECRETS
+    assert "hush" not in repr(Settings.from_environment(SECRETS | {"STOCK_ASSETS_YAHOO_URL": ""}))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"STOCK_ASSETS_ALERT_WEBHOOK": "hooks.slack.com/hush"}, "STOCK_ASSETS_ALERT_WEBHOOK is no URL; expected"),
+        ({"STOCK_ASSETS_SMTP_URL": "mail:hush"}, "STOCK_ASSETS_SMTP_URL is no URL of an SMTP server; expected"),
+        ({"STOCK_ASSETS_SMTP_URL": "smtp://me:hush@host"}, "STOCK_ASSETS_SMTP_URL is set alone; expected both"),
+        ({"STOCK_ASSETS_ALERT_EMAIL_TO": "a@b.de"}, "STOCK_ASSETS_ALERT_EMAIL_TO is set alone; expected both"),
+        ({"STOCK_ASSETS_ALERT_EMAIL_TO": "nobody"}, "STOCK_ASSETS_ALERT_EMAIL_TO has 'nobody'; expected addresses"),
+        ({"STOCK_ASSETS_ALERT_EMAIL_FROM": "a@b.de,c@d.ef"}, "STOCK_ASSETS_ALERT_EMAIL_FROM has 2 addresses; expected"),
+        ({"STOCK_ASSETS_UI_URL": "localhost:3000"}, "STOCK_ASSETS_UI_URL is 'localhost:3000'; expected a URL"),
+    ],
+)
+def test_where_alerts_go_is_checked_at_once(given, told):
+    with pytest.raises(SettingsError, match=re.escape(told)) as caught:
+        Settings.from_environment(given)
+    assert "hush" not in str(caught.value)
 
 
 def test_nothing_but_settings_reads_the_environment():

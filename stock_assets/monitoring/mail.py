@@ -136,7 +136,8 @@ class Email:
     def _written(self, message: Message, now: datetime.datetime) -> EmailMessage:
         from email.policy import SMTP
 
-        mail = EmailMessage(policy=SMTP)
+        # Not every server takes 8 bits.
+        mail = EmailMessage(policy=SMTP.clone(cte_type="7bit"))
         # Headers take no line breaks: the policy raises, and there are none after this.
         mail["Subject"] = " ".join(message.title.split())
         mail["From"] = self._sender
