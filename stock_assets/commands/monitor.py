@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import sqlalchemy as sa
 
 from stock_assets import watchlist as watchlists
-from stock_assets.core import freshness, sessions, track_record
+from stock_assets.core import freshness, track_record
 from stock_assets.core.errors import SettingsError
-from stock_assets.defs import assets
+from stock_assets.defs import assets, on_hand
 from stock_assets.monitoring import condition_store, outbox, queries
 from stock_assets.monitoring.database import Database, open_database
 from stock_assets.reporting import monitor_page
 from stock_assets.settings import Settings
 from stock_assets.storage import atomic
+from stock_assets.storage.artefacts import ArtefactStore
 
 LATEST_ALERTS = 20
 _PAGE = "monitor.html"
@@ -92,16 +94,18 @@ def _problems(connection: sa.Connection) -> Iterator[monitor_page.Problem]:
 def _tickers(
     connection: sa.Connection, settings: Settings, listed: watchlists.Watchlist, now: datetime.datetime
 ) -> Iterator[monitor_page.Ticker]:
-    newest, runs = queries.newest_sessions(connection), queries.last_runs(connection)
-    sources = queries.sources(connection)
+    runs, sources = queries.last_runs(connection), queries.sources(connection)
+    store = ArtefactStore(settings.data_dir)
     deadline = datetime.timedelta(hours=settings.deadline_hours)
     for entry in listed.entries:
         run = runs.get(entry.ticker)
+        # Of the store, as the freshness sensor asks it: no run makes a report fresh, only the report does.
+        reports = on_hand.reports(store, entry.ticker)
         forecast, record = _forecasts(connection, entry.ticker, sources)
         yield monitor_page.Ticker(
             ticker=entry.ticker,
             name=entry.name,
-            fresh=freshness.freshness(now, newest.get(entry.ticker), deadline=deadline),
+            fresh=freshness.freshness(now, reports[-1] if reports else None, deadline=deadline),
             run=run and monitor_page.Run(run.job, run.status, run.session, run.ended, run.seconds, run.error or ""),
             forecast=forecast,
             record=record,
@@ -117,13 +121,9 @@ def _forecasts(
     made = queries.forecasts(connection, ticker, sources[ticker])
     last = made.iloc[-1]
     session, target = made.index[-1].date(), last["target_session"].date()
-    ahead = len(sessions.sessions_between(session, target)) - 1
-    known = made.loc[made["realised_return"].notna() & made["naive_probability_up"].notna()]
-    spans = [
-        len(sessions.sessions_between(one, two)) - 1
-        for one, two in zip(known.index, known["target_session"], strict=True)
-    ]
-    scores = track_record.scores(known.loc[[span == ahead for span in spans]], ahead, "", {})
+    ahead = track_record.sessions_ahead(pd.DatetimeIndex(made.index), pd.DatetimeIndex(made["target_session"]))
+    known = made["realised_return"].notna() & made["naive_probability_up"].notna()
+    scores = track_record.scores(made.loc[known & (ahead == ahead[-1])], int(ahead[-1]), "", {})
     return (
         monitor_page.Forecast(
             session=session,

@@ -78,7 +78,7 @@ def join(made: pd.DataFrame, clean: pd.DataFrame, *, ticker: str, as_of: datetim
             "target_session": target.to_numpy(),
             "model_as_of": own["model_as_of"].to_numpy(),
             "probability_up": own["probability_up"].to_numpy(),
-            "naive_probability_up": _share_of_rises(growth, start, _sessions_ahead(said_on, target)),
+            "naive_probability_up": _share_of_rises(growth, start, sessions_ahead(said_on, target)),
             "expected_return": own["expected_return"].to_numpy(),
             "predicted_close": own["predicted_close"].to_numpy(),
             "interval_low": own["interval_low"].to_numpy(),
@@ -116,7 +116,8 @@ def _check(made: pd.DataFrame, clean: pd.DataFrame, *, ticker: str, as_of: datet
             raise SchemaError(f"{where}: a forecast {what} on {session:%Y-%m-%d}; expected {expected}")
 
 
-def _sessions_ahead(said_on: pd.DatetimeIndex, target: pd.DatetimeIndex) -> np.ndarray:
+def sessions_ahead(said_on: pd.DatetimeIndex, target: pd.DatetimeIndex) -> np.ndarray:
+    """How many sessions each target is after its forecast, shape (n,). Raises `NotASessionError` for another date."""
     return sessions.positions(target) - sessions.positions(said_on)
 
 
@@ -159,7 +160,7 @@ def summarise(
         window: Latest rows that a fit sees; None: all of them.
         unreadable: Sessions whose forecast is stored but can't be read.
     """
-    ahead = _sessions_ahead(pd.DatetimeIndex(forecasts.index), pd.DatetimeIndex(forecasts["target_session"]))
+    ahead = sessions_ahead(pd.DatetimeIndex(forecasts.index), pd.DatetimeIndex(forecasts["target_session"]))
     horizon = int(ahead[-1]) if len(ahead) else None
     known = forecasts["realised_return"].notna().to_numpy() & forecasts["naive_probability_up"].notna().to_numpy()
     pending = (forecasts["target_session"] > pd.Timestamp(as_of)).to_numpy()

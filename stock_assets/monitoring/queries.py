@@ -15,7 +15,6 @@ from stock_assets.monitoring.forecasts import ASSET
 if TYPE_CHECKING:
     import pandas as pd
 
-REPORT = "report"
 _RUNS, _STEPS, _FORECASTS, _OUTCOMES = tables.runs, tables.steps, tables.forecasts, tables.outcomes
 
 
@@ -49,13 +48,6 @@ class Told(NamedTuple):
     severity: str
     title: str
     deliveries: tuple[Delivery, ...]
-
-
-def newest_sessions(connection: sa.Connection, asset: str = REPORT) -> dict[str, datetime.date]:
-    """Ticker -> the newest session that the asset was made of."""
-    made = tables.materialisations
-    query = sa.select(made.c.ticker, sa.func.max(made.c.session)).where(made.c.asset == asset).group_by(made.c.ticker)
-    return {ticker: session for ticker, session in connection.execute(query)}
 
 
 def last_runs(connection: sa.Connection) -> dict[str, LastRun]:
@@ -121,7 +113,7 @@ def sources(connection: sa.Connection) -> dict[str, str]:
     mine = sa.select(_FORECASTS.c.ticker, _FORECASTS.c.source, place.label("place"))
     ranked = mine.where(_FORECASTS.c.origin == ASSET).subquery()
     query = sa.select(ranked.c.ticker, ranked.c.source).where(ranked.c.place == 1)
-    return {ticker: source for ticker, source in connection.execute(query)}
+    return {row.ticker: row.source for row in connection.execute(query)}
 
 
 def told(connection: sa.Connection, *, latest: int) -> list[Told]:

@@ -1,4 +1,4 @@
-"""What the page and the command line are told of the database, on SQLite and PostgreSQL alike."""
+"""What the page is told of the database, on SQLite and PostgreSQL alike."""
 
 import datetime as dt
 
@@ -8,7 +8,7 @@ from stock_assets.monitoring import forecasts, intake, queries, tables
 from stock_assets.monitoring.database import Database
 from stock_assets.monitoring.records import StepRecord
 from stock_assets_tests.monitoring import examples
-from stock_assets_tests.monitoring.examples import FRIDAY, MONDAY, THURSDAY, minutes
+from stock_assets_tests.monitoring.examples import FRIDAY, MONDAY, minutes
 
 
 def take(database: Database, *runs) -> None:
@@ -37,7 +37,6 @@ def read(database: Database):
 
 
 def test_an_empty_database(read):
-    assert read(queries.newest_sessions) == {}
     assert read(queries.last_runs) == {}
     assert read(queries.durations, ["model"], latest=5) == {}
     assert read(queries.sources) == {}
@@ -45,12 +44,6 @@ def test_an_empty_database(read):
     assert read(queries.told, latest=5) == []
     assert read(queries.first_run) is None
     assert read(queries.counts, ["runs", "messages"]) == {"runs": 0, "messages": 0}
-
-
-def test_the_newest_session_of_an_asset_is_no_matter_of_when_it_was_made(database, read):
-    take(database, examples.run("new", at=1, session=MONDAY), examples.run("old", at=2, session=THURSDAY))
-    assert read(queries.newest_sessions, "predictions") == {"TSLA": MONDAY}
-    assert read(queries.newest_sessions) == {}
 
 
 def test_the_last_run_is_the_one_that_ended_last(database, read):
@@ -69,8 +62,8 @@ def test_a_run_that_never_started_took_no_time(database, read):
     assert read(queries.last_runs)["TSLA"].seconds is None
 
 
-def test_runs_of_no_ticker_are_no_tickers(database, read):
-    take(database, examples.run("a", ticker=None, materialisations=(), checks=(), fetches=()))
+def test_a_run_of_no_single_ticker_is_no_tickers_last(database, read):
+    take(database, examples.run("a", materialisations=(), checks=(), fetches=(), ticker=None))
     assert read(queries.last_runs) == {}
 
 
