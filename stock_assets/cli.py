@@ -396,7 +396,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) ->
         table.add_row(*map(escape, row))
     # A pipe has no width: there, each row stays on one line.
     widest = (max(map(len, cells)) + 3 for cells in zip(columns, *rows, strict=True))
-    width = _out.width if _out.is_terminal else sum(widest)
+    width = _out.width if _out.is_terminal else sum(widest) + 2
     Console(highlight=False, width=width).print(table)
 
 

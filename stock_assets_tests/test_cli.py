@@ -43,6 +43,8 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "inspect",
         "ui",
         "settings",
+        "alerts test",
+        "alerts list",
         "watchlist add",
         "watchlist remove",
         "watchlist list",

@@ -46,6 +46,8 @@ TRIED = {
     "stock-assets export TSLA --as-of 2024-03-08 --to exported",
     'stock-assets summary TSLA --narrative note.md --as-of 2024-03-08 --author "A. Analyst"',
     "stock-assets inspect TSLA --as-of 2024-03-08",
+    "stock-assets alerts test",
+    "stock-assets alerts list",
     "stock-assets settings",
     "stock-assets ui --port 3000",
 }
@@ -126,6 +128,14 @@ def test_run_export_inspect_and_settings(place):
     for variable, _, default, _ in Settings.from_environment({}).table():
         assert f"{variable} = " in settings
         assert re.search(rf"\| `{variable}` \| `?{re.escape(default)}`? \|", README.read_text()), (variable, default)
+
+
+@pytest.mark.parametrize("command", [command for command in SHOWN if command.startswith("stock-assets alerts")])
+def test_alerts(command, place):
+    def without_folders(lines: list[str]) -> list[str]:
+        return [re.sub(r"/\S*/", "", line) for line in lines]
+
+    assert without_folders(run(shlex.split(command), place)) == without_folders(SHOWN[command])
 
 
 @pytest.mark.parametrize("command", [["stock-assets", "ui"], [*MAKE, "ui"]], ids=["stock-assets ui", "make ui"])

@@ -5,8 +5,12 @@ tables       what it holds
 records      what is known of a finished run, as plain values
 intake       records into the database; doing it again changes nothing
 forecasts    every forecast made and, once known, what happened
-conditions   what is wrong now: opened, going on, recovered
-outbox       messages on their way: gathered, kept, tried again, told once
-receivers    where messages go: log, webhook, e-mail
+observations what a run, or the calendar, says about what may be wrong
+conditions   what is wrong now: rules of what opens, goes on, worsens and recovers
+condition_store  ... and where they are kept
+gathering    what changed becomes messages, those of a kind in one
+outbox       messages on their way: kept, tried again, told once
+receivers    where messages go: log, webhook
+mail         ... and e-mail
 alert_texts  what they say
 """

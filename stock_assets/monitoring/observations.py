@@ -16,13 +16,17 @@ CHECKS_SUFFIX = "_checks"
 ALL_TICKERS = "ALL_TICKERS"
 """What stands for a ticker where it is about all of them."""
 
+TOLD_BY_THE_CALENDAR = {("report", "latest_session_is_there"), ("model", "model_is_valid")}
+"""Checks (asset, name) that say what `of_freshness` and `of_model` say: asked in a run, they would tell it twice."""
+
 
 def of_run(run: RunRecord) -> list[Observation]:
     """What a run says: of each check, of each asset whose steps came to an end, and of the run itself.
 
     A run that somebody stopped says nothing of its failures, which are that person's.
     """
-    return [*(_of_check(run, check) for check in run.checks), *_of_steps(run)]
+    asked = (check for check in run.checks if (check.asset, check.check) not in TOLD_BY_THE_CALENDAR)
+    return [*(_of_check(run, check) for check in asked), *_of_steps(run)]
 
 
 def _of_check(run: RunRecord, check: CheckRecord) -> Observation:

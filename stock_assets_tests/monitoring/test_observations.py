@@ -6,6 +6,7 @@ import pytest
 
 from stock_assets.core import freshness
 from stock_assets.defs import asset_checks, partitions
+from stock_assets.defs import freshness as freshness_checks
 from stock_assets.monitoring import observations
 from stock_assets.monitoring.records import CheckRecord, RunRecord, StepRecord
 
@@ -92,6 +93,13 @@ def test_expected_and_threshold_are_told_together():
 def test_names_are_those_of_the_graph():
     assert observations.CHECKS_SUFFIX == asset_checks.STEP_SUFFIX
     assert observations.ALL_TICKERS == partitions.ALL_TICKERS
+    asked = {("report", freshness_checks.REPORT_CHECK), ("model", freshness_checks.MODEL_CHECK)}
+    assert asked == observations.TOLD_BY_THE_CALENDAR
+
+
+def test_what_the_calendar_tells_is_not_told_by_a_run_too():
+    late = CheckRecord("report", "latest_session_is_there", "TSLA", FRIDAY, False, "error", False, evaluated=ENDED)
+    assert told(run("success", checks=(late,))) == {("run_failed", "", "daily_job", True)}
 
 
 @pytest.mark.parametrize(
