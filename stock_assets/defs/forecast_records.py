@@ -7,12 +7,13 @@ import datetime
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from stock_assets.core.errors import ArtefactError, DamagedArtefactError, MissingArtefactError
+from stock_assets.core.errors import ArtefactError, DamagedArtefactError, MissingArtefactError, SchemaError
 from stock_assets.defs import partitions
 from stock_assets.storage import snapshots
 from stock_assets.storage.artefacts import ArtefactStore
 
 if TYPE_CHECKING:
+    import pandas as pd
     import sqlalchemy as sa
 
     from stock_assets.monitoring.forecasts import Lacking
@@ -44,7 +45,7 @@ def _take_forecasts(connection: "sa.Connection", store: ArtefactStore, ticker: s
     for lacking in forecasts.lacking(connection, ticker, since=run.ended - TRIED_FOR):
         try:
             forecast = _forecast(store, ticker, lacking)
-        except ArtefactError as error:
+        except (ArtefactError, SchemaError) as error:
             yield f"a forecast could not be kept: {error}"
             continue
         if forecast is not None:
@@ -58,9 +59,12 @@ def _take_forecasts(connection: "sa.Connection", store: ArtefactStore, ticker: s
 
 def _forecast(store: ArtefactStore, ticker: str, lacking: "Lacking") -> "ForecastRecord | None":
     """None when another forecast is in its place by now."""
+    from stock_assets.core import schemas
     from stock_assets.monitoring import forecasts
 
     predictions = snapshots.Snapshot(store, ticker, lacking.session).table("predictions")
+    # It may be of an earlier version of this code.
+    schemas.validate(predictions, schemas.PREDICTIONS, ticker=ticker, as_of=lacking.session)
     # After reading: what was there before may have been replaced in between.
     if store.checksum("predictions", ticker, lacking.session) != lacking.checksum:
         return None
@@ -80,7 +84,7 @@ def _share_of_rises(store: ArtefactStore, ticker: str, session: datetime.date) -
         card = snapshots.Snapshot(store, ticker, session).document("model")
     except (MissingArtefactError, DamagedArtefactError):
         return None
-    return card["in_sample"]["up_share"]
+    return card.get("in_sample", {}).get("up_share")
 
 
 def _take_outcomes(
@@ -100,10 +104,17 @@ def _take_outcomes(
             continue
         try:
             if known_from not in tables:
-                tables[known_from] = snapshots.Snapshot(store, ticker, known_from).table("clean_prices")
-        except ArtefactError as error:
+                tables[known_from] = _clean_prices(store, ticker, known_from)
+        except (ArtefactError, SchemaError) as error:
             yield f"{ticker} {pair.session}: what followed up to {pair.target_session} could not be read: {error}"
             continue
         outcome = forecasts.outcome(tables[known_from], ticker, pair, known_from=known_from)
         if outcome is not None:
             forecasts.settle(connection, outcome)
+
+
+def _clean_prices(store: ArtefactStore, ticker: str, session: datetime.date) -> "pd.DataFrame":
+    from stock_assets.core import schemas
+
+    clean = snapshots.Snapshot(store, ticker, session).table("clean_prices")
+    return schemas.validate(clean, schemas.CLEAN_PRICES, ticker=ticker, as_of=session)

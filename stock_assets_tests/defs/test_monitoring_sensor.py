@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from stock_assets.core.errors import MonitoringError
 from stock_assets.defs import resources, run_intake
 from stock_assets.monitoring import intake, tables
+from stock_assets.storage import formats
 from stock_assets_tests.defs.graph import SESSION, later
 
 NOW = dt.datetime.now(dt.UTC)
@@ -285,6 +286,20 @@ def test_a_forecast_that_can_not_be_read_is_told_and_tried_again(make_graph, dat
     made.run(["clean_prices"])
     take(made.store)
     assert rows(database, tables.forecasts, "session") == [(SESSION,)]
+
+
+def test_a_forecast_of_another_version_holds_nothing_up(make_graph, database, take, caplog):
+    """Its table has a column less: the run is kept all the same."""
+    made = make_graph()
+    made.run("whole_graph_job")
+    files = made.store.read("predictions", "TSLA", SESSION)
+    table = formats.decode_table(files[".parquet"], asset="predictions", ticker="TSLA", as_of=SESSION)
+    old = table.drop(columns="interval_level")
+    where = {"asset": "predictions", "ticker": "TSLA", "as_of": SESSION}
+    made.store.write("predictions", "TSLA", SESSION, {".parquet": formats.encode_table(old, **where, source="canned")})
+    assert take(made.store) == (1, 0)
+    assert f"a forecast could not be kept: TSLA {SESSION}: predictions does not have the expected form" in caplog.text
+    assert rows(database, tables.forecasts, "session") == []
 
 
 def test_the_sensor_itself(instance, database, make_graph):
