@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 REPORT_CHECK = "latest_session_is_there"
 MODEL_CHECK = "model_is_valid"
 
-CHECKS = (
-    dg.AssetCheckKey(dg.AssetKey("report"), REPORT_CHECK),
-    dg.AssetCheckKey(dg.AssetKey("model"), MODEL_CHECK),
-)
 
 POLICIES = {
     # Thursday evening to Tuesday evening, when Friday or Monday is a holiday, is the longest wait of a year.

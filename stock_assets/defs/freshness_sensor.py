@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from stock_assets.defs import freshness, on_hand
+from stock_assets.defs import freshness, on_hand, runless_checks
 from stock_assets.defs.resources import LazyDatabase
 from stock_assets.storage.artefacts import ArtefactStore
 
@@ -81,10 +81,10 @@ def tell(
     for ticker, change in changes.items():
         for session, _ in change.reports:
             found = freshness.of_report(session, on_hand.reports(store, ticker), now, deadline)
-            instance.report_runless_asset_event(found.evaluation(ticker, session))
+            runless_checks.report(instance, found.evaluation(ticker, session))
         if change.model is not None:
             found = freshness.of_model(change.model)
-            instance.report_runless_asset_event(found.evaluation(ticker, change.model.session))
+            runless_checks.report(instance, found.evaluation(ticker, change.model.session))
 
 
 def inform(database: LazyDatabase, now: datetime, changes: "Mapping[str, Change]") -> None:
@@ -135,10 +135,11 @@ def read(cursor: str | None) -> "dict[str, Told]":
 
 
 def _summary(changes: "Mapping[str, Change]", n_tickers: int) -> str:
+    news = [ticker for ticker, change in changes.items() if change.reports or change.model]
     late = [ticker for ticker, change in changes.items() if any(not there for _, there in change.reports)]
-    if not changes:
+    if not news:
         return f"nothing new of {n_tickers} tickers"
-    return f"told of {len(changes)} tickers" + (f"; late: {', '.join(late)}" if late else "")
+    return f"told of {', '.join(news)}" + (f"; late: {', '.join(late)}" if late else "")
 
 
 _DESCRIPTION = (
