@@ -326,7 +326,7 @@ def settings() -> None:
         _out.print(f"    {meaning}  [dim]default: {escape(default)}[/]")
 
 
-@commands.command()
+@commands.command(short_help="Write a page on how everything goes.")
 @click.option(
     "--to",
     "file",

@@ -47,6 +47,7 @@ TRIED = {
     'stock-assets summary TSLA --narrative note.md --as-of 2024-03-08 --author "A. Analyst"',
     "stock-assets inspect TSLA --as-of 2024-03-08",
     "stock-assets alerts test",
+    "stock-assets monitor",
     "stock-assets alerts list",
     "stock-assets settings",
     "stock-assets ui --port 3000",
@@ -136,6 +137,15 @@ def test_alerts(command, place):
         return [re.sub(r"/\S*/", "", line) for line in lines]
 
     assert without_folders(run(shlex.split(command), place)) == without_folders(SHOWN[command])
+
+
+def test_monitor(place):
+    def comparable(lines: list[str]) -> list[str]:
+        lines = [re.sub(r"page +.*/", "page ", line) for line in lines]
+        # Whether the tickers are up to date depends on the clock.
+        return [re.sub(r"  Nothing .*; \d of", "  so many of", line) for line in lines]
+
+    assert comparable(run(["stock-assets", "monitor"], place)) == comparable(SHOWN["stock-assets monitor"])
 
 
 @pytest.mark.parametrize("command", [["stock-assets", "ui"], [*MAKE, "ui"]], ids=["stock-assets ui", "make ui"])
