@@ -30,7 +30,11 @@ def put(connection: sa.Connection, condition: Condition, event: Event, now: date
     told = tables.message_conditions
     there = sa.select(told.c.due).where(told.c.condition_id == condition.id, told.c.event == event)
     if connection.execute(there).first() is None:
-        values = {"condition_id": condition.id, "event": event, "due": _due(connection, condition, event, now)}
+        values = {
+            "condition_id": condition.id,
+            "event": event,
+            "due": _due(connection, group_of(condition, event), now),
+        }
         connection.execute(told.insert().values(values))
 
 
@@ -40,21 +44,10 @@ def withdraw(connection: sa.Connection, condition_ids: sa.Select) -> None:
     connection.execute(told.delete().where(told.c.condition_id.in_(condition_ids), _WAITING))
 
 
-def _due(connection: sa.Connection, condition: Condition, event: Event, now: datetime.datetime) -> datetime.datetime:
-    told, stored = tables.message_conditions, tables.conditions
-    session = {Event.OPENED: stored.c.session, Event.WORSENED: stored.c.last_session}
-    others = (
-        sa.select(sa.func.min(told.c.due))
-        .join(stored, stored.c.id == told.c.condition_id)
-        .where(_WAITING, told.c.event == event)
-        .where(*(stored.c[name] == getattr(condition.subject, name) for name in ("kind", "asset", "check")))
-        .where(session.get(event, stored.c.recovered_session) == alert_texts.session_of(condition, event))
-    )
-    if waiting := connection.execute(others).scalar():
-        return waiting
+def _due(connection: sa.Connection, group: str, now: datetime.datetime) -> datetime.datetime:
+    """When it is told at the latest; what waits of its group already takes it along sooner."""
     messages = tables.messages
-    group = sa.select(sa.func.max(messages.c.created)).where(messages.c.group == group_of(condition, event))
-    last = connection.execute(group).scalar()
+    last = connection.execute(sa.select(sa.func.max(messages.c.created)).where(messages.c.group == group)).scalar()
     return now + (GATHER_AGAIN if last is not None and now - last < AGAIN_WITHIN else GATHER)
 
 

@@ -105,6 +105,16 @@ def test_a_late_pass_leaves_what_failed_after_it():
     assert book.open == []
 
 
+def test_a_late_pass_leaves_only_what_was_not_mended_since():
+    began = (seen(TUESDAY, "error", 1), seen(WEDNESDAY, "error", 2))
+    late = seen(WEDNESDAY, "pass", 3)
+    book = taken(*began, seen(TUESDAY, "error", 4), late)
+    assert [(one.session, one.last_session) for one in book.open] == [(TUESDAY, TUESDAY)]
+    book.take(seen(TUESDAY, "pass", 5))
+    assert book.open == []
+    assert taken(*began, seen(TUESDAY, "error", 4), seen(TUESDAY, "pass", 5), late).open == []
+
+
 OBSERVED = st.tuples(st.sampled_from([TUESDAY, WEDNESDAY, THURSDAY]), st.sampled_from(["pass", "warn", "error"]))
 RUNS = st.lists(OBSERVED, max_size=12).map(
     lambda found: [seen(session, outcome, minute) for minute, (session, outcome) in enumerate(found)]
