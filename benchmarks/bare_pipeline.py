@@ -34,11 +34,12 @@ from stock_assets.core import (
 )
 from stock_assets.core import evaluation as evaluating
 from stock_assets.core import features as building
+from stock_assets.core import track_record as records
 from stock_assets.reporting import html
 from stock_assets.sources.base import PriceSource
 from stock_assets.sources.csv_files import CsvSource
 from stock_assets.sources.simulated import SimulatedSource
-from stock_assets.storage import formats, ledger, models, snapshots
+from stock_assets.storage import formats, ledger, made_forecasts, models, snapshots
 from stock_assets.storage.artefacts import ArtefactStore
 
 
@@ -112,6 +113,22 @@ def predictions(work: Work, features: pd.DataFrame, model: modelling.Model, eval
     return prediction.predict(features, model, evaluation, **work.about_and_source)
 
 
+def track_record(work: Work, clean_prices: pd.DataFrame, features: pd.DataFrame) -> records.TrackRecord:
+    clean_prices.attrs["source"] = work.prices.name
+    made = made_forecasts.made_before(work.store, work.ticker, work.session)
+    earlier = snapshots.Snapshot(work.store, work.ticker, work.session).earlier_table("backtest")
+    unreadable = [session.isoformat() for session in made.unreadable]
+    return records.build(
+        made.table,
+        clean_prices,
+        features,
+        earlier,
+        **work.about,
+        window=CONFIGURED.model.window,
+        unreadable=unreadable,
+    )
+
+
 def report(
     work: Work,
     raw_prices: pd.DataFrame,
@@ -121,6 +138,7 @@ def report(
     backtest: pd.DataFrame,
     evaluation: dict[str, Any],
     predictions: pd.DataFrame,
+    track_record: records.TrackRecord,
 ) -> dict[str, bytes]:
     return html.render_report(
         html.ReportInputs(
@@ -140,6 +158,7 @@ def report(
                 **work.about_and_source,
                 checksum=work.store.file_checksum("raw_prices", work.ticker, work.session, ".parquet"),
             ),
+            track_record=track_record.summary,
         )
     )
 
@@ -155,6 +174,7 @@ ASSETS: dict[str, Callable[..., Any]] = {
         backtest,
         evaluation,
         predictions,
+        track_record,
         report,
     )
 }
@@ -171,6 +191,9 @@ def encode(work: Work, asset: str, value: Any) -> Mapping[str, bytes]:
         return {".parquet": formats.encode_table(value, asset=asset, **work.about_and_source)}
     if isinstance(value, modelling.Model):
         return models.encode_model(value)
+    if isinstance(value, records.TrackRecord):
+        table = formats.encode_table(value.forecasts, asset=asset, **work.about_and_source)
+        return {".parquet": table, ".json": formats.encode_json(value.summary)}
     if asset == "report":
         return {f"/{name}": data for name, data in value.items()}
     return {".json": formats.encode_json(value)}
@@ -212,6 +235,9 @@ def run(work: Work) -> dict[str, float]:
         if asset == "evaluation":
             check(work, checks.EVALUATION, values["evaluation"])
             seconds["evaluation_checks"] = time.perf_counter() - made
+        if asset == "track_record":
+            check(work, checks.TRACK_RECORD, values["track_record"].summary)
+            seconds["track_record_checks"] = time.perf_counter() - made
     return seconds
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import bare_pipeline, phases
+from stock_assets.core.track_record import TrackRecord
 from stock_assets.storage import models
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
@@ -79,6 +80,8 @@ def _load(store: ArtefactStore, work: bare_pipeline.Work, asset: str) -> Any:
     if asset == "model":
         return models.decode_model(store.read(asset, work.ticker, work.session), **work.about)
     snapshot = Snapshot(store, work.ticker, work.session)
+    if asset == "track_record":
+        return TrackRecord(snapshot.table(asset), snapshot.document(asset))
     return snapshot.document(asset) if asset in ("price_metrics", "evaluation") else snapshot.table(asset)
 
 

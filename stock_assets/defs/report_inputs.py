@@ -12,6 +12,7 @@ from stock_assets.storage.artefacts import ArtefactStore
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stock_assets.core.track_record import TrackRecord
     from stock_assets.reporting import html
 
 
@@ -26,6 +27,7 @@ def gather(
     backtest: "pd.DataFrame",
     evaluation: dict[str, Any],
     predictions: "pd.DataFrame",
+    track_record: "TrackRecord",
 ) -> "html.ReportInputs":
     """The artefacts given, with the model's card and the quality of the prices.
 
@@ -50,6 +52,7 @@ def gather(
         backtest=backtest,
         evaluation=evaluation,
         predictions=predictions,
+        track_record=track_record.summary,
         card=snapshots.Snapshot(store, ticker, made_by).document("model"),
         quality=quality.describe(
             raw_prices,

@@ -14,7 +14,7 @@ from stock_assets.reporting import pictures, tables, wording
 from stock_assets.reporting.charts import importance, returns
 from stock_assets.reporting.inputs import SIMULATED as SIMULATED
 from stock_assets.reporting.inputs import ReportInputs as ReportInputs
-from stock_assets.reporting.tables import data, model, prices, scores
+from stock_assets.reporting.tables import data, model, prices, record, scores
 
 SOURCES = {"yahoo": "Yahoo Finance", "csv": "CSV files", SIMULATED: "simulated"}
 
@@ -63,6 +63,8 @@ def render_page(inputs: ReportInputs, drawn: list[pictures.Picture]) -> bytes:
         interval=scores.interval(results),
         years=scores.by_year(results),
         volatility=scores.by_volatility(results),
+        record=record.track_record(results),
+        n_made=results.cell("record.n_forecasts", wording.count),
         months=prices.months(results),
         n_years=len(results.value("months.years")),
         most_years=returns.MOST_YEARS,

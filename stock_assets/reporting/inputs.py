@@ -17,7 +17,8 @@ class ReportInputs:
     """Everything a report is made from: the results of one ticker after the close of `as_of`.
 
     `clean`, `backtest` and `predictions` are tables of core.schemas; `metrics` and `evaluation` the JSON of
-    price_metrics and evaluation, `card` that of core.model_card, `quality` that of core.quality. Evaluation and card
+    price_metrics and evaluation, `card` that of core.model_card, `quality` that of core.quality, `track_record` the
+    summary of core.track_record. Evaluation and card
     may be some sessions older than `as_of`, never younger.
     """
 
@@ -31,6 +32,7 @@ class ReportInputs:
     predictions: pd.DataFrame
     card: dict[str, Any]
     quality: dict[str, Any]
+    track_record: dict[str, Any]
 
 
 def documents(inputs: ReportInputs) -> dict[str, Any]:
@@ -46,6 +48,7 @@ def documents(inputs: ReportInputs) -> dict[str, Any]:
         # Cards written before there was such a thing have none, and no reason.
         "card": {"permutation_importance": None} | inputs.card,
         "quality": inputs.quality,
+        "record": inputs.track_record,
         "months": {"years": monthly.by_year(inputs.clean)},
     }
 
@@ -62,7 +65,7 @@ def results(inputs: ReportInputs) -> tables.Results:
     session = inputs.as_of.isoformat()
     came = {
         f"{what} of {name}": (found.value(f"{name}.{what}"), expected)
-        for name in ("metrics", "evaluation", "prediction", "card", "quality")
+        for name in ("metrics", "evaluation", "prediction", "card", "quality", "record")
         for what, expected in (("ticker", inputs.ticker), ("source", inputs.source), ("as_of", session))
         if what != "as_of" or name not in ("evaluation", "card")
     }

@@ -27,7 +27,8 @@ GRAPH = {
     "track_record": ("monitoring", {"clean_prices", "features"}),
     "report": (
         "reporting",
-        {"raw_prices", "clean_prices", "price_metrics", "model", "backtest", "evaluation", "predictions"},
+        {"raw_prices", "clean_prices", "price_metrics", "model", "backtest", "evaluation", "predictions"}
+        | {"track_record"},
     ),
     "summary": ("reporting", {"report", "price_metrics", "evaluation", "predictions"}),
 }

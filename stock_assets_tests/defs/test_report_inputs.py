@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from stock_assets.core.errors import MissingArtefactError
+from stock_assets.core.track_record import TrackRecord
 from stock_assets.defs import report_inputs
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
@@ -20,6 +21,7 @@ CORRECTED = pd.Timestamp("2023-05-01")
 # Gathers the inputs of SESSION in a new process, as the step of the report does, and tells what that has imported.
 GATHERING = """
 import datetime, sys
+from stock_assets.core import track_record
 from stock_assets.defs import report_inputs
 from stock_assets.storage import artefacts, snapshots
 store, session = artefacts.ArtefactStore(sys.argv[1]), datetime.date.fromisoformat(sys.argv[2])
@@ -30,6 +32,7 @@ inputs = report_inputs.gather(
     session,
     **{name: stored.table(name) for name in ("raw_prices", "clean_prices", "backtest", "predictions")},
     **{name: stored.document(name) for name in ("price_metrics", "evaluation")},
+    track_record=track_record.TrackRecord(stored.table("track_record"), stored.document("track_record")),
 )
 print(inputs.card["as_of"], *(name for name in ("sklearn", "skops", "matplotlib") if name in sys.modules))
 """
@@ -46,6 +49,7 @@ def gathered(store, trained_on=SESSION):
         price_metrics=stored.document("price_metrics"),
         backtest=trained.table("backtest"),
         evaluation=trained.document("evaluation"),
+        track_record=TrackRecord(stored.table("track_record"), stored.document("track_record")),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stock_assets.core import evaluation, metrics, model_settings
+from stock_assets.core import evaluation, features, metrics, model_settings, track_record
 from stock_assets.reporting import html
 
 
@@ -111,7 +111,37 @@ def make_inputs(*, ticker: str = "DEMO", source: str = "csv", n: int = 1500) -> 
         predictions=predictions,
         card=card_of(clean, ticker=ticker, source=source),
         quality=quality_of(clean, ticker=ticker, source=source),
+        track_record=record_of(clean, ticker=ticker, source=source),
     )
+
+
+def record_of(clean: pd.DataFrame, *, ticker: str, source: str, n: int = 13) -> dict[str, Any]:
+    """What `n` forecasts came to that were made on the evenings before: of the last one nothing is known."""
+    said_on, close = clean.index[-1 - n :], clean["close"].to_numpy()[-1 - n :]
+    made = pd.DataFrame(
+        {
+            "ticker": ticker,
+            "as_of": said_on[:-1],
+            "target_session": said_on[1:],
+            "probability_up": 0.5 + 0.02 * np.sin(np.arange(n)),
+            "expected_return": 0.0,
+            "predicted_close": close[:-1] * 1.001,
+            "interval_low": close[:-1] * 0.98,
+            "interval_high": close[:-1] * 1.02,
+            "interval_level": 0.9,
+            "naive_close": close[:-1],
+            "model_as_of": said_on[:-1],
+            "beats_naive": False,
+            "source": source,
+            "checksum": "ef" * 32,
+        }
+    )
+    prices = clean.copy()
+    prices.attrs["source"] = source
+    as_of = clean.index[-1].date()
+    forecasts = track_record.join(made, prices, ticker=ticker, as_of=as_of)
+    none = pd.DataFrame(columns=features.feature_columns(), dtype="float64")
+    return track_record.summarise(forecasts, none, "no earlier snapshot", ticker=ticker, as_of=as_of)
 
 
 def card_of(clean: pd.DataFrame, *, ticker: str, source: str) -> dict[str, Any]:

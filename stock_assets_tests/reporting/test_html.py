@@ -18,7 +18,7 @@ import pytest
 from stock_assets.core import errors
 from stock_assets.reporting import html, pictures, tables, wording
 from stock_assets.reporting import inputs as inputs_of_reports
-from stock_assets_tests.reporting.conftest import forecasting, make_inputs
+from stock_assets_tests.reporting.conftest import forecasting, make_inputs, record_of
 from stock_assets_tests.reporting.page import Page
 
 FIGURES = {
@@ -224,6 +224,24 @@ def test_whole_data_says_that_nothing_is_missing(inputs: html.ReportInputs, draw
     text = read(html.render_page(whole, drawn))
     for told in ("No session between the first and the last is missing.", "No bar was left out.", "No session needed"):
         assert told in text
+
+
+def test_the_track_record_is_shown_beside_naive(files: dict[str, bytes]) -> None:
+    text = text_of(files)
+    assert "13 forecasts were made before this one" in text
+    assert "Directions right" in text
+
+
+def test_a_record_of_nothing_says_so(inputs: html.ReportInputs, drawn: list[pictures.Picture]) -> None:
+    none = record_of(inputs.clean, ticker=inputs.ticker, source=inputs.source, n=0)
+    page = read(html.render_page(dataclasses.replace(inputs, track_record=none), drawn))
+    assert "No forecast is old enough yet: 0 were made before this one" in page
+
+
+def test_a_score_of_too_few_says_why(inputs: html.ReportInputs, drawn: list[pictures.Picture]) -> None:
+    few = record_of(inputs.clean, ticker=inputs.ticker, source=inputs.source, n=4)
+    page = read(html.render_page(dataclasses.replace(inputs, track_record=few), drawn))
+    assert "not defined: the outcome of 4 forecast(s) is known; expected at least 10" in page
 
 
 def test_a_long_history_shows_the_latest_years_in_the_figure_and_all_in_the_table(

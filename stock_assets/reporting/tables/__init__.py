@@ -2,6 +2,7 @@
 
 cells   what tables are made of, and the results looked up by path
 scores  how good the forecasts were, beside naive ones; strategies; by year and by volatility
+record  how the forecasts did that were really made
 prices  risk, key metrics, months
 model   the model card
 data    what the report was made from, and how good that was

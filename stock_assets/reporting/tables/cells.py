@@ -82,9 +82,9 @@ class Results:
         return Cell(write(number), path, repr(number), None, note)
 
     def _reason(self, path: str) -> str | None:
-        """Why the evaluation says that a number of its is null."""
+        """Why the evaluation, or the track record, says that a number of its is null."""
         document, _, rest = path.partition(".")
-        reason = self.value("evaluation.reasons").get(rest) if document == "evaluation" else None
+        reason = self.value(f"{document}.reasons").get(rest) if document in ("evaluation", "record") else None
         return f"not defined: {reason}" if reason else None
 
     def session_cell(self, path: str, *, why: str = TOO_SHORT) -> Cell:

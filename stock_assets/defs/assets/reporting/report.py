@@ -14,19 +14,26 @@ from stock_assets.defs import describe, logs, partitions, report_inputs, retries
     # Of the model only the card is told, which report_inputs reads.
     deps=["model"],
     retry_policy=retries.ONCE,
-    code_version="2",
+    code_version="3",
 )
 def report(
-    context: dg.AssetExecutionContext, raw_prices, clean_prices, price_metrics, backtest, evaluation, predictions
+    context: dg.AssetExecutionContext,
+    raw_prices,
+    clean_prices,
+    price_metrics,
+    backtest,
+    evaluation,
+    predictions,
+    track_record,
 ):
     """A self-contained HTML page: the verdict, the forecast, the charts and the scores beside naive forecasts, what the
     model is made of, and how good the data are.
 
     Open the file that the metadata names under `path`; its figures lie beside it as PNG files too.
 
-    - **Source:** prices, metrics and predictions of the same ticker and session; the card of the model that made the
-      forecast; the most recent backtest and evaluation of the last ten sessions; for what the source has revised, the
-      ticker's raw prices of the session before that are stored.
+    - **Source:** prices, metrics, predictions and track record of the same ticker and session; the card of the model
+      that made the forecast; the most recent backtest and evaluation of the last ten sessions; for what the source has
+      revised, the ticker's raw prices of the session before that are stored.
     - **When:** once after the close of every session.
     """
     from stock_assets.reporting import html
@@ -42,6 +49,7 @@ def report(
             backtest=backtest,
             evaluation=evaluation,
             predictions=predictions,
+            track_record=track_record,
         )
         files = html.render_report(inputs)
         context.add_output_metadata(
