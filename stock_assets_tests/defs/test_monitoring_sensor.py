@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from stock_assets.core.errors import MonitoringError
 from stock_assets.defs import resources, run_intake
 from stock_assets.monitoring import intake, tables
-from stock_assets.storage import formats
 from stock_assets_tests.defs.graph import SESSION, later
 
 NOW = dt.datetime.now(dt.UTC)
@@ -69,6 +68,14 @@ def test_a_real_run_is_taken_once(make_graph, database, take):
     assert take(made.store) == (0, 0)
 
 
+def test_a_forecast_is_kept_with_its_run(finished, database):
+    made, _ = finished
+    run_intake.take_finished(made.instance, database, made.store, NOW, LOG)
+    assert rows(database, tables.forecasts, "ticker", "session", "checksum") == [
+        ("TSLA", SESSION, made.store.checksum("predictions", "TSLA", SESSION))
+    ]
+
+
 def test_what_went_wrong_becomes_a_condition(make_graph, database, take):
     """There is no model: predictions fails."""
     made = make_graph()
@@ -76,55 +83,6 @@ def test_what_went_wrong_becomes_a_condition(make_graph, database, take):
     take(made.store)
     found = rows(database, tables.conditions, "kind", "ticker", "asset", "session")
     assert ("run_failed", "TSLA", "predictions", SESSION) in found
-
-
-def test_a_forecast_and_what_happened(make_graph, database, take):
-    made = make_graph()
-    made.run("whole_graph_job")
-    take(made.store)
-    table = made.snapshot().table("predictions").iloc[0]
-    card = made.snapshot().document("model")
-    assert rows(
-        database,
-        tables.forecasts,
-        "ticker",
-        "session",
-        "target_session",
-        "checksum",
-        "predicted_close",
-        "naive_probability_up",
-        "origin",
-    ) == [
-        (
-            "TSLA",
-            SESSION,
-            later(1),
-            made.store.checksum("predictions", "TSLA", SESSION),
-            table["predicted_close"],
-            card["in_sample"]["up_share"],
-            "asset",
-        )
-    ]
-    assert rows(database, tables.outcomes, "ticker") == []
-
-    made.run(["raw_prices", "clean_prices"], session=later(1))
-    take(made.store)
-    clean = made.snapshot(later(1)).table("clean_prices")
-    [found] = rows(
-        database, tables.outcomes, "session", "target_session", "known_from", "realised_return", "realised_close"
-    )
-    assert found[:3] == (SESSION, later(1), later(1))
-    assert found[3] == pytest.approx(clean["total_return"].iloc[-1])
-    assert found[4] == clean["close"].iloc[-1]
-
-
-def test_prices_that_were_there_before_the_forecast(make_graph, database, take):
-    """Sessions are made up for backwards."""
-    made = make_graph()
-    made.run(["raw_prices", "clean_prices"], session=later(1))
-    made.run("whole_graph_job")
-    take(made.store)
-    assert rows(database, tables.outcomes, "session", "known_from") == [(SESSION, later(1))]
 
 
 def test_runs_are_taken_in_the_order_in_which_they_ended(instance, database, take):
@@ -272,34 +230,6 @@ def test_a_log_that_can_not_be_read_is_told_and_the_next_run_taken(tmp_path, dat
     kept = dict(rows(database, tables.runs, "run_id", "error"))
     assert kept.keys() == {bad, good}
     assert kept[bad].startswith("daily_job: its log can't be read: ")
-
-
-def test_a_forecast_that_can_not_be_read_is_told_and_tried_again(make_graph, database, take, caplog):
-    made = make_graph()
-    made.run("whole_graph_job")
-    path = made.store.path("predictions", "TSLA", SESSION, ".parquet")
-    whole = path.read_bytes()
-    path.write_bytes(b"damaged")
-    assert take(made.store) == (1, 0)
-    assert f"a forecast could not be kept: TSLA {SESSION}: predictions" in caplog.text
-    path.write_bytes(whole)
-    made.run(["clean_prices"])
-    take(made.store)
-    assert rows(database, tables.forecasts, "session") == [(SESSION,)]
-
-
-def test_a_forecast_of_another_version_holds_nothing_up(make_graph, database, take, caplog):
-    """Its table has a column less: the run is kept all the same."""
-    made = make_graph()
-    made.run("whole_graph_job")
-    files = made.store.read("predictions", "TSLA", SESSION)
-    table = formats.decode_table(files[".parquet"], asset="predictions", ticker="TSLA", as_of=SESSION)
-    old = table.drop(columns="interval_level")
-    where = {"asset": "predictions", "ticker": "TSLA", "as_of": SESSION}
-    made.store.write("predictions", "TSLA", SESSION, {".parquet": formats.encode_table(old, **where, source="canned")})
-    assert take(made.store) == (1, 0)
-    assert f"a forecast could not be kept: TSLA {SESSION}: predictions does not have the expected form" in caplog.text
-    assert rows(database, tables.forecasts, "session") == []
 
 
 def test_the_sensor_itself(instance, database, make_graph):
