@@ -11,6 +11,7 @@ from stock_assets.defs import (
     assets,
     freshness,
     freshness_sensor,
+    housekeeping,
     io_managers,
     jobs,
     partitions,
@@ -64,8 +65,8 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             watchlist_page.spec(grid),
         ],
         asset_checks=[*asset_checks.build(grid), *freshness.build(grid, deadline)],
-        jobs=[*jobs.ALL, watchlist_page.job(grid)],
-        schedules=schedules.build(listed.tickers),
+        jobs=[*jobs.ALL, watchlist_page.job(grid), housekeeping.housekeeping_job],
+        schedules=[*schedules.build(listed.tickers), housekeeping.housekeeping_schedule],
         sensors=[*sensors.build(listed.tickers), freshness_sensor.build(listed.tickers, deadline)],
         resources={name: resources.described(name, value) for name, value in (given | overrides).items()},
         # A process a step would import pandas and scikit-learn again each time: 3 s a step.

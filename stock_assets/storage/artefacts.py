@@ -149,9 +149,9 @@ class ArtefactStore:
         folder = self._folder(artefact)
         try:
             folder.replace(artefact, contents, seal)
-        except _failures() as error:
+        except failures() as error:
             raise ArtefactError(
-                f"{artefact}: {asset} could not be written to {folder}: {_reason(error)}; nothing half-written "
+                f"{artefact}: {asset} could not be written to {folder}: {reason(error)}; nothing half-written "
                 f"was left. Mend that, then {artefact.remedy}, again"
             ) from error
         return seal
@@ -168,8 +168,8 @@ class ArtefactStore:
         folder = self._folder(artefact)
         try:
             return _read(folder, artefact, suffixes)
-        except _failures() as error:
-            raise ArtefactError(f"{artefact}: {asset} could not be read from {folder}: {_reason(error)}") from error
+        except failures() as error:
+            raise ArtefactError(f"{artefact}: {asset} could not be read from {folder}: {reason(error)}") from error
 
     def checksum(self, asset: str, ticker: str, session: datetime.date) -> str:
         """`Seal.checksum` of the stored artefact, taken from its seal alone: its files are not read.
@@ -210,10 +210,8 @@ class ArtefactStore:
         folder = self._open(asset, ticker)
         try:
             names = folder.names()
-        except _failures() as error:
-            raise ArtefactError(
-                f"{ticker}: the folder {folder} of {asset} can't be listed: {_reason(error)}"
-            ) from error
+        except failures() as error:
+            raise ArtefactError(f"{ticker}: the folder {folder} of {asset} can't be listed: {reason(error)}") from error
         return sorted(datetime.date.fromisoformat(found[1]) for name in names if (found := _SEAL_NAME.fullmatch(name)))
 
     def latest(
@@ -245,9 +243,9 @@ class ArtefactStore:
     def _seal_text(self, artefact: _Artefact, folder: "_LocalFolder | _RemoteFolder") -> bytes | None:
         try:
             return folder.get(artefact.seal_name)
-        except _failures() as error:
+        except failures() as error:
             raise ArtefactError(
-                f"{artefact}: the seal of {artefact.asset} could not be read from {folder}: {_reason(error)}"
+                f"{artefact}: the seal of {artefact.asset} could not be read from {folder}: {reason(error)}"
             ) from error
 
 
@@ -491,7 +489,7 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def failures() -> tuple[type[Exception], ...]:
     """What a disk or a remote store raises when it fails.
 
     s3fs passes on botocore's own errors (no credentials, no connection), which are no `OSError`. They can only come
@@ -501,7 +499,7 @@ def _failures() -> tuple[type[Exception], ...]:
     return (OSError,) if botocore is None else (OSError, botocore.BotoCoreError)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     return str((isinstance(error, OSError) and error.strerror) or error or type(error).__name__)
 
 

@@ -1,6 +1,7 @@
 """What is late is told: by the sensor without a run, and by the checks to whoever asks; once, and in the same words."""
 
 import datetime as dt
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from stock_assets.core import sessions
-from stock_assets.defs import freshness, freshness_sensor, jobs, partitions
 from stock_assets.definitions import build_defs
+from stock_assets.defs import freshness, freshness_sensor, jobs, partitions
 from stock_assets.monitoring import tables
 from stock_assets.settings import Settings
 from stock_assets.storage.artefacts import ArtefactStore
@@ -316,7 +317,7 @@ def test_badges_by_cadence(watch: Watch) -> None:
 def test_the_longest_wait_of_a_year_is_within_the_badges_windows() -> None:
     """From an evening to the end of the next session's deadline; from a week's end to the next one's."""
     listed = [one.date() for one in sessions.sessions_between(dt.date(2020, 1, 1), dt.date(2040, 12, 31))]
-    pairs = zip(listed, listed[1:], strict=False)
+    pairs = itertools.pairwise(listed)
     longest = max(sessions.available_from(after) - sessions.available_from(before) for before, after in pairs)
     window = freshness.POLICIES["every-session"].fail_window.to_timedelta()
     assert longest + dt.timedelta(hours=4) <= window
