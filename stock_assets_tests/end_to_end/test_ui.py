@@ -142,7 +142,7 @@ def test_definitions_load(server):
     assert location["loadStatus"] == "LOADED"
     [repository] = location["locationOrLoadError"]["repositories"]
     jobs = {job["name"] for job in repository["jobs"] if not job["name"].startswith("__")}
-    assert jobs == {"whole_graph_job", "daily_job", "training_job", "tuning_job", "summary_job"}
+    assert jobs == {"whole_graph_job", "daily_job", "training_job", "tuning_job", "summary_job", "watchlist_job"}
     groups = {
         group["groupName"]: {key["path"][-1] for key in group["assetKeys"]} for group in repository["assetGroups"]
     }
