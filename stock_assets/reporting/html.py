@@ -85,6 +85,7 @@ def render_page(inputs: ReportInputs, drawn: list[pictures.Picture]) -> bytes:
         repairs=data.repairs(results),
         revisions=data.revisions(results),
         revisions_why=results.value("quality.revisions.why"),
+        revisions_explanation=results.value("quality.revisions.explanation"),
         missing=data.named_sessions(results, "quality.missing.sessions"),
         left_out=data.named_sessions(results, "quality.left_out.sessions"),
         long_session=wording.long_session,

@@ -50,7 +50,9 @@ class Snapshot:
         try:
             return Snapshot(self.store, self.ticker, found).table(asset)
         except (DamagedArtefactError, MissingArtefactError) as error:
-            return f"the earlier snapshot of {found} can't be used: {error}"
+            # Without the error's own words: they name a folder, and what is told here gets into artefacts.
+            fate = "is damaged" if isinstance(error, DamagedArtefactError) else "is gone"
+            return f"the earlier snapshot of {found} can't be used: {self.ticker} {found}: {asset} {fate}"
 
     def _file(self, asset: str, suffix: str) -> bytes:
         return self.store.read(asset, self.ticker, self.session, suffixes=[suffix])[suffix]
