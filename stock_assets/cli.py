@@ -127,7 +127,7 @@ def run(tickers: tuple[str, ...], as_of: str | None, source: str | None, force: 
         except StockAssetsError as error:
             # The tickers are done all the same. What made one fail mostly stops the page too: an error is told once.
             if failed:
-                _err.print(f"no page of the watchlist either: {escape(' '.join(str(error).split()))}")
+                _err.print(f"the page of the watchlist failed: {escape(' '.join(str(error).split()))}")
             else:
                 _tell(error)
         else:
