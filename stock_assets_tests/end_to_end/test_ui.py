@@ -258,7 +258,7 @@ def test_the_watchlist_page_is_made_by_its_job(server, browser, evening):
     page = (server.data / "watchlist_page" / "ALL_TICKERS" / f"{THURSDAY}.html").read_text()
     assert page.index('data-ticker="BAD"') < page.index('data-ticker="GOOD"')
     assert "Halted at clean_prices" in page
-    assert "checks passed" in page
+    assert "This session" in page
     browser.page.goto("/assets/watchlist_page?view=overview")
     expect(browser.page.get_by_text("2 tickers, 1 needs attention").first).to_be_visible()
     expect(browser.page.get_by_text(str(THURSDAY), exact=True).first).to_be_visible()
