@@ -125,8 +125,11 @@ def run(tickers: tuple[str, ...], as_of: str | None, source: str | None, force: 
         try:
             page = runner.page(session)
         except StockAssetsError as error:
-            # The tickers are done all the same.
-            _tell(error)
+            # The tickers are done all the same. What made one fail mostly stops the page too: an error is told once.
+            if failed:
+                _err.print(f"the page of the watchlist failed: {escape(' '.join(str(error).split()))}")
+            else:
+                _tell(error)
         else:
             _out.print(f"[bold]Watchlist[/]  {page.summary}\n  page      {_short_path(page.path)}")
     finally:

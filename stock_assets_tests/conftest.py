@@ -4,10 +4,15 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from stock_assets.monitoring.database import Database, open_database
 from stock_assets_tests import postgres
+
+# How long an example takes is the machine's business; benchmarks measure.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

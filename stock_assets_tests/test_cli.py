@@ -266,7 +266,9 @@ def test_a_terminal_shows_progress_and_what_is_waited_for(tmp_path: Path) -> Non
     assert lines[0] == "Session 2024-03-08, source yahoo, TSLA"
     assert lines[1:4] == ["TSLA: raw_prices met a passing fault, trying again"] * 3
     assert lines[4].startswith("error: TSLA 2024-03-08: no answer from Yahoo: ")
-    assert lines[5:] == [f"1 of 1 failed: TSLA; details in {place.folder / 'logs'}", ""]
+    assert lines[5] == "Watchlist  2 tickers, 2 need attention"
+    assert lines[6].startswith("  page      ")
+    assert lines[-2:] == [f"1 of 1 failed: TSLA; details in {place.folder / 'logs'}", ""]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")

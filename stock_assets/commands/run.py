@@ -205,8 +205,11 @@ class Runner:
         with self._usable_home():
             found = followed.read(self._store, self._instance, listed, session)
         slot = (page_asset.NAME, partitions.ALL_TICKERS, session)
-        wanted = {page_asset.SUFFIX: watchlist_page.render(session, found)}
-        if not self._store.is_whole(*slot) or self._store.read(*slot) != wanted:
+        try:
+            stored = self._store.read(*slot)
+        except (MissingArtefactError, DamagedArtefactError):
+            stored = {}
+        if stored != {page_asset.SUFFIX: watchlist_page.render(session, found)}:
             result = self._execute("watchlist_job", session.isoformat(), str(uuid.uuid4()), {})
             if not result.success:
                 raise RunFailedError(_why(result, partitions.ALL_TICKERS, session))

@@ -193,9 +193,9 @@ def evaluation(
         "growth": small_charts.equity(forecasts, configured.rules, configured.model.horizon, **look),
         "calibration": small_charts.calibration(forecasts, **look),
     }
-    measures = ("n", "accuracy", "majority_accuracy", "brier", "brier_naive", "r2_oos", "coverage")
+    measures = ("n", "accuracy", "majority_accuracy", "brier", "r2_oos", "coverage")
     years = [[str(year["year"]), *(year[measure] for measure in measures)] for year in scores["by_year"]]
-    headings = ["year", "forecasts", "accuracy", "naive", "Brier score", "naive Brier", "R2", "coverage"]
+    headings = ["year", "n", "accuracy", "naive", "Brier", "R2", "coverage"]
     return describe.headed(scores["source"], facts, pictures) | {"by year": describe.lines(headings, years)}
 
 

@@ -21,6 +21,7 @@ _SIMULATED = "SIMULATED PRICES, NOT REAL"
 _SESSIONS = 3
 _COLUMNS = 20
 _DIGITS = 5
+_EVENTS = {"dividends": 0, "capital_gains": 0, "stock_splits": 0, "dividend": 0, "split_ratio": 1, "repairs": ""}
 _LARGE = (dg.TableMetadataValue, dg.TableSchema, dg.JsonMetadataValue)
 
 
@@ -100,8 +101,13 @@ def plain_source(told: str) -> str:
 
 
 def preview(frame: "pd.DataFrame") -> dg.TableMetadataValue:
-    """All of a small frame, one line a row, with digits enough to see why a row was picked."""
-    shown = frame.reset_index() if frame.index.name else frame
+    """All of a small frame, one line a row, with digits enough to see why a row was picked.
+
+    Columns of events are left out where there was none in any row: the dialog of a failed check has no room for them.
+    """
+    idle = [name for name, nothing in _EVENTS.items() if name in frame and (frame[name] == nothing).all()]
+    shown = frame.drop(columns=idle)
+    shown = shown.reset_index() if shown.index.name else shown
     lines = [[_text(value, digits=10) for value in row] for row in shown.itertuples(index=False, name=None)]
     return _text_table([str(name) for name in shown.columns], lines)
 
@@ -128,8 +134,8 @@ def candidates(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
 
 
 def lines(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableMetadataValue:
-    """A small table of numbers and words; what is None is empty."""
-    return _text_table(headings, [["" if value is None else _text(value) for value in row] for row in rows])
+    """A small table of numbers, to four digits so that many columns fit, and words; what is None is empty."""
+    return _text_table(headings, [["" if value is None else _text(value, digits=4) for value in row] for row in rows])
 
 
 def last_rows(frame: "pd.DataFrame") -> dg.TableMetadataValue:

@@ -32,12 +32,14 @@ def gather(
     """The artefacts given, with the model's card and the quality of the prices.
 
     The card is that of the model which made the forecast, be it some sessions older. It is read from the store by
-    itself: as an input the whole model would be loaded, and scikit-learn with it, in a second and more. The earlier
-    snapshot of raw prices is read by hand too: Dagster is not to know of a dependency on another partition.
+    itself: as an input the whole model would be loaded, and scikit-learn with it, in a second and more. The raw prices
+    of the session before are read by hand too, if they are there: Dagster is not to know of a dependency on another
+    partition. Of that session only, unlike the check of raw_prices, so that what a page says of the source's revisions
+    doesn't change with whatever else is stored by the time it is made again.
 
     Raises `MissingArtefactError` or `DamagedArtefactError` for a card that is gone, or not what was written.
     """
-    from stock_assets.core import quality
+    from stock_assets.core import quality, sessions
     from stock_assets.reporting import html
 
     snapshot = snapshots.Snapshot(store, ticker, session)
@@ -57,7 +59,7 @@ def gather(
         quality=quality.describe(
             raw_prices,
             clean_prices,
-            snapshot.earlier_table("raw_prices"),
+            snapshot.earlier_table("raw_prices", not_before=sessions.previous_session(session)),
             ticker=ticker,
             as_of=session,
             source=source,

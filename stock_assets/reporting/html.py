@@ -4,13 +4,11 @@ The page asks nothing of anyone: pictures are inside it, there is no script, and
 """
 
 import dataclasses
-import functools
 
-import jinja2
 import pandas as pd
 
 from stock_assets.reporting import inputs as given
-from stock_assets.reporting import pictures, tables, wording
+from stock_assets.reporting import pictures, tables, templates, wording
 from stock_assets.reporting.charts import importance, returns
 from stock_assets.reporting.inputs import SIMULATED as SIMULATED
 from stock_assets.reporting.inputs import ReportInputs as ReportInputs
@@ -44,7 +42,7 @@ def render_page(inputs: ReportInputs, drawn: list[pictures.Picture]) -> bytes:
     """The page with these figures in it, as UTF-8. Errors as `render_report`."""
     results = given.results(inputs)
     features = pictures.features_of_importance(results)
-    page = _template().render(
+    page = templates.load("report.html.jinja").render(
         ticker=inputs.ticker,
         as_of=inputs.as_of,
         source=SOURCES.get(inputs.source, inputs.source),
@@ -87,6 +85,7 @@ def render_page(inputs: ReportInputs, drawn: list[pictures.Picture]) -> bytes:
         repairs=data.repairs(results),
         revisions=data.revisions(results),
         revisions_why=results.value("quality.revisions.why"),
+        revisions_explanation=results.value("quality.revisions.explanation"),
         missing=data.named_sessions(results, "quality.missing.sessions"),
         left_out=data.named_sessions(results, "quality.left_out.sessions"),
         long_session=wording.long_session,
@@ -142,16 +141,3 @@ def _data_cells(results: tables.Results) -> dict[str, tables.Cell]:
         "compared_with": results.session_cell("quality.revisions.compared_with"),
         "rose": results.cell("evaluation.classification.realised_up_share", wording.percent),
     }
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("stock_assets.reporting"),
-        # For the page and its style sheet alike, whatever their names end in.
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.jinja")

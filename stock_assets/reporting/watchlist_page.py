@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
-import jinja2
 import numpy as np
 import pandas as pd
 
 from stock_assets.core import errors, metrics, sessions
-from stock_assets.reporting import wording
+from stock_assets.reporting import templates, wording
 
 SIMULATED = "simulated"
 # What the last close is compared with a year ago, and every session since.
@@ -146,7 +145,7 @@ def render(session: datetime.date, followed: Sequence[Followed]) -> bytes:
     rows = sorted(_rows(session, followed), key=lambda row: row.level)
     simulated = [row.ticker for row in rows if row.simulated]
     targets = {row.target for row in rows if row.fresh.look == "good"}
-    page = _template().render(
+    page = templates.load("watchlist.html.jinja").render(
         session=session.isoformat(),
         rows=rows,
         summary=summary(session, followed),
@@ -334,16 +333,3 @@ def _line(closes: pd.Series, ticker: str, *, simulated: bool) -> Line:
 
 def _counted(n: int, noun: str) -> str:
     return f"{wording.count(n)} {noun}" if n == 1 else f"{wording.count(n)} {noun}s"
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("stock_assets.reporting"),
-        # For the page and its style sheets alike, whatever their names end in.
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("watchlist.html.jinja")

@@ -38,19 +38,23 @@ class Snapshot:
             return None
         return self._file("summary", ".pdf")
 
-    def earlier_table(self, asset: str) -> "pd.DataFrame | str":
+    def earlier_table(self, asset: str, *, not_before: date | None = None) -> "pd.DataFrame | str":
         """The same asset's table of the ticker's most recent earlier session, or why there is none.
+
+        With `not_before`, sessions before that one are not looked at.
 
         An earlier artefact that is damaged, or deleted at this moment, is a matter of that session and not of this one:
         it is told and not raised.
         """
-        found = self.store.latest(asset, self.ticker, not_after=self.session - timedelta(days=1))
+        found = self.store.latest(asset, self.ticker, not_after=self.session - timedelta(days=1), not_before=not_before)
         if found is None:
-            return "no earlier snapshot"
+            return "no earlier snapshot" if not_before is None else f"no snapshot since {not_before}"
         try:
             return Snapshot(self.store, self.ticker, found).table(asset)
         except (DamagedArtefactError, MissingArtefactError) as error:
-            return f"the earlier snapshot of {found} can't be used: {error}"
+            # Without the error's own words: they name a folder, and what is told here gets into artefacts.
+            fate = "is damaged" if isinstance(error, DamagedArtefactError) else "is gone"
+            return f"the earlier snapshot of {found} can't be used: {self.ticker} {found}: {asset} {fate}"
 
     def _file(self, asset: str, suffix: str) -> bytes:
         return self.store.read(asset, self.ticker, self.session, suffixes=[suffix])[suffix]

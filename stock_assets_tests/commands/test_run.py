@@ -159,3 +159,39 @@ def test_an_interruption_is_no_failure(tmp_path: Path, monkeypatch: pytest.Monke
     finally:
         runner.close()
     assert not list((tmp_path / "data").rglob("*.parquet"))
+
+
+def test_the_page_is_made_of_what_is_there_and_reused_when_it_would_be_the_same(tmp_path: Path) -> None:
+    (tmp_path / "watchlist.yaml").write_text("tickers: [STX, TSLA]\n")
+    chosen = settings(tmp_path, STOCK_ASSETS_WATCHLIST=str(tmp_path / "watchlist.yaml"))
+    runner = run.Runner(chosen)
+    try:
+        with pytest.raises(run.RunFailedError):
+            runner.run("STX", FRIDAY, progress=Told())  # there are no prices
+        page = runner.page(FRIDAY)
+        assert page.summary == "2 tickers, 2 need attention"
+        markup = Path(page.path).read_text()
+        assert "Halted at raw_prices" in markup
+        assert "Not run for this session" in markup
+        log = tmp_path / "logs" / "watchlist_page.log"
+        assert log.read_text().count("started") == 1
+        assert runner.page(FRIDAY) == page
+        assert log.read_text().count("started") == 1
+        Path(page.path).write_text("damaged")
+        assert runner.page(FRIDAY) == page
+        assert Path(page.path).read_text() == markup
+    finally:
+        runner.close()
+
+
+def test_a_page_that_can_not_be_stored_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "watchlist.yaml").write_text("tickers: [STX]\n")
+    chosen = settings(tmp_path, STOCK_ASSETS_WATCHLIST=str(tmp_path / "watchlist.yaml"))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "watchlist_page").write_text("in the way")
+    runner = run.Runner(chosen)
+    try:
+        with pytest.raises(run.RunFailedError, match=r"^ALL_TICKERS 2024-03-08: watchlist_page could not be written"):
+            runner.page(FRIDAY)
+    finally:
+        runner.close()

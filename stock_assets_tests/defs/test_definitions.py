@@ -35,6 +35,9 @@ GRAPH = {
 WHOLE = GRAPH.keys() - {"tuning", "summary"}
 NOT_TRAINED = WHOLE - {"model", "backtest", "evaluation"}
 
+# Of a session, not of a ticker and a session.
+PAGES = {"watchlist_page": ("reporting", {"report"})}
+
 # Imports what the UI and every run import, with each warning an error and without any network.
 LOADING = """
 import socket, sys
@@ -70,7 +73,7 @@ def specs(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
 
 def test_the_assets_and_what_each_is_made_from(defs):
     edges = {name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs(defs).items()}
-    assert edges == {name: upstream for name, (_, upstream) in GRAPH.items()}
+    assert edges == {name: upstream for name, (_, upstream) in (GRAPH | PAGES).items()}
 
 
 def test_a_partition_depends_on_no_other_partition(defs):
@@ -80,7 +83,7 @@ def test_a_partition_depends_on_no_other_partition(defs):
 
 def test_groups_are_folders(defs):
     groups = {name: spec.group_name for name, spec in specs(defs).items()}
-    assert groups == {name: group for name, (group, _) in GRAPH.items()}
+    assert groups == {name: group for name, (group, _) in (GRAPH | PAGES).items()}
     for asset in assets.ALL:
         [name] = [key.to_user_string() for key in asset.keys]
         assert asset.op.compute_fn.decorated_fn.__module__ == f"stock_assets.defs.assets.{groups[name]}.{name}"
@@ -96,6 +99,28 @@ def test_every_asset_tells_about_itself(defs, name):
     assert spec.code_version
     assert [part.name for part in spec.partitions_def.partitions_defs] == [partitions.SESSION, partitions.TICKER]
     assert spec.partitions_def.has_partition_key(partitions.key("STX", dt.date(2020, 1, 2)))
+
+
+def test_the_watchlist_page_has_a_partition_a_session_and_a_job_of_its_own(defs):
+    spec = specs(defs)["watchlist_page"]
+    assert (spec.owners, bool(spec.description), bool(spec.kinds), bool(spec.code_version)) == (
+        ["team:stock-assets"],
+        True,
+        True,
+        True,
+    )
+    job = defs.resolve_job_def("watchlist_job")
+    for partitions_def in (spec.partitions_def, job.partitions_def):
+        assert partitions_def == specs(defs)["report"].partitions_def.get_partitions_def_for_dimension("date")
+    assert job.description
+
+
+def test_materialize_all_is_one_run_of_one_partition(defs):
+    """With assets of another partitioning among them it would be a backfill, which waits for every ticker."""
+    graph = defs.resolve_asset_graph()
+    materializable = {graph.get(key).partitions_def for key in graph.materializable_asset_keys}
+    assert materializable == {specs(defs)["report"].partitions_def}
+    assert dg.AssetKey("watchlist_page") not in graph.materializable_asset_keys
 
 
 def test_definitions_can_be_loaded_by_dagster(defs):

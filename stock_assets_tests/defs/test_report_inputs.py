@@ -61,7 +61,7 @@ def test_the_card_and_the_quality_are_those_of_the_partition(finished):
     assert inputs.quality["as_of"] == inputs.card["as_of"] == SESSION.isoformat()
     assert inputs.quality["source"] == inputs.source == "canned"
     assert inputs.quality["n_sessions"] == len(inputs.clean)
-    assert inputs.quality["revisions"]["why"] == "no earlier snapshot"
+    assert inputs.quality["revisions"]["why"] == f"no snapshot since {later(-1)}"
 
 
 def test_the_checksum_is_that_of_the_file(finished):
@@ -89,7 +89,9 @@ def test_the_card_is_that_of_the_model_behind_the_forecast(make_graph):
     assert gathered(graph.store).card["as_of"] == SESSION.isoformat()
 
 
-def test_what_the_source_revised_since_the_earlier_snapshot_is_told(make_graph):
+def test_what_the_source_revised_since_the_session_before_is_told(make_graph):
+    """Not since an older one: what a page says would change when sessions between are made later."""
+
     def correct(bars, ticker, session):
         if session == SESSION:
             bars.loc[CORRECTED, ["close", "adj_close"]] *= 1.001
@@ -99,8 +101,10 @@ def test_what_the_source_revised_since_the_earlier_snapshot_is_told(make_graph):
     assert graph.run(["raw_prices"], session=later(-2)).success
     assert graph.run(["raw_prices"], session=later(1)).success
     assert graph.run("whole_graph_job").success
+    assert gathered(graph.store).quality["revisions"]["why"] == f"no snapshot since {later(-1)}"
+    assert graph.run(["raw_prices"], session=later(-1)).success
     told = gathered(graph.store).quality["revisions"]
-    assert (told["compared_with"], told["n"], told["why"]) == (later(-2).isoformat(), 1, None)
+    assert (told["compared_with"], told["n"], told["why"]) == (later(-1).isoformat(), 1, None)
     [row] = told["rows"]
     assert (row["session"], row["column"]) == ("2023-05-01", "close")
     assert row["now"] == pytest.approx(1.001 * row["before"])

@@ -80,6 +80,17 @@ def test_rows_that_offend_are_shown_with_digits_enough_to_tell_them_apart():
     assert row.data == {"session": "2019-05-01", "high": "47.960001", "low": "47.960002"}
 
 
+def test_events_are_shown_where_there_were_any():
+    """A failed check's dialog is narrow; a volume of nothing may be the very fault."""
+    frame = pd.DataFrame(
+        {"close": [1.0, 2.0], "volume": [0, 0], "dividends": [0.0, 0.0], "stock_splits": [0.0, 2.0]},
+        index=pd.DatetimeIndex(["2024-03-07", "2024-03-08"], name="session"),
+    )
+    assert [list(row.data) for row in describe.preview(frame).records] == 2 * [
+        ["session", "close", "volume", "stock_splits"]
+    ]
+
+
 @pytest.mark.parametrize("asset", ALL)
 def test_the_source_is_told(finished, asset):
     _, result = finished

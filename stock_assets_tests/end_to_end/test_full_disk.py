@@ -13,9 +13,14 @@ from stock_assets_tests.place import Place
 RUN = ("run", "STX", "--source", "csv", "--as-of", SESSION)
 
 
+def of_stx(place: Place) -> dict[str, bytes]:
+    """Without the page of all tickers."""
+    return {name: content for name, content in place.files().items() if f"/STX/{SESSION}" in name}
+
+
 def test_a_full_data_folder(csv_run: Run, tmp_path: Path) -> None:
     place = Place(tmp_path, csv_run.place.settings)
-    expected = {name: content for name, content in csv_run.place.files().items() if f"/STX/{SESSION}" in name}
+    expected = of_stx(csv_run.place)
     needed = len(expected[f"features/STX/{SESSION}.parquet"])
     # Room for the prices, but not for the features.
     done = run_on_a_disk_of(f"{needed // 1024 - 50}k", place, place.data, *RUN)
@@ -26,9 +31,9 @@ def test_a_full_data_folder(csv_run: Run, tmp_path: Path) -> None:
     ]
     assert "Traceback" not in done.err
     stored = place.files()
-    assert {name.split("/")[0] for name in stored} == {"raw_prices", "clean_prices", "price_metrics"}
-    assert stored.items() <= expected.items()
-    assert (place.run(*RUN).code, place.files()) == (0, expected)
+    assert {name.split("/")[0] for name in stored} == {"raw_prices", "clean_prices", "price_metrics", "watchlist_page"}
+    assert of_stx(place).items() <= expected.items()
+    assert (place.run(*RUN).code, of_stx(place)) == (0, expected)
 
 
 def test_a_full_dagster_home(csv_run: Run, tmp_path: Path) -> None:

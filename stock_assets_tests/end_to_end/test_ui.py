@@ -31,7 +31,7 @@ GROUPS = {
     "analysis": ["price_metrics"],
     "modelling": ["features", "model", "backtest", "evaluation", "tuning"],
     "serving": ["predictions"],
-    "reporting": ["report", "summary"],
+    "reporting": ["report", "summary", "watchlist_page"],
 }
 FILES = {
     "raw_prices": ".parquet",
@@ -142,7 +142,7 @@ def test_definitions_load(server):
     assert location["loadStatus"] == "LOADED"
     [repository] = location["locationOrLoadError"]["repositories"]
     jobs = {job["name"] for job in repository["jobs"] if not job["name"].startswith("__")}
-    assert jobs == {"whole_graph_job", "daily_job", "training_job", "tuning_job", "summary_job"}
+    assert jobs == {"whole_graph_job", "daily_job", "training_job", "tuning_job", "summary_job", "watchlist_job"}
     groups = {
         group["groupName"]: {key["path"][-1] for key in group["assetKeys"]} for group in repository["assetGroups"]
     }
@@ -156,7 +156,7 @@ def test_the_graph_shows_every_asset_in_its_group(server, browser):
 
     browser.page.goto(LINEAGE)
     drawing = browser.page.locator("foreignObject")
-    assert sum(map(len, GROUPS.values())) == len(assets.ALL) == 11
+    assert sum(map(len, GROUPS.values())) == len(assets.ALL) + 1 == 12  # the page of all tickers is external
     for group, members in GROUPS.items():
         expect(drawing.filter(has_text=re.compile(f"^{group}$"))).not_to_have_count(0)
         for asset in members:
@@ -186,6 +186,16 @@ def test_an_assets_page_tells_what_it_is_and_holds(server, browser, clicked):
         expect(metadata.get_by_text(name, exact=True).first).to_be_visible()
     expect(metadata).to_contain_text(str(server.data / "raw_prices" / "GOOD" / f"{THURSDAY}.parquet"))
     expect(metadata).to_contain_text(f"{table['volume'].iloc[-1]:,.0f}")
+
+
+def test_pictures_are_shown_without_a_click(server, browser, clicked):
+    from playwright.sync_api import expect
+
+    for asset, picture in (("clean_prices", "closes"), ("evaluation", "calibration"), ("predictions", "forecast")):
+        browser.page.goto(f"/assets/{asset}?view=overview")
+        shown = browser.page.get_by_role("img", name=picture, exact=True)
+        expect(shown).to_be_visible()
+        assert shown.evaluate("picture => picture.naturalWidth") == 480
 
 
 def test_the_checks_are_shown_as_passed(server, browser, clicked):
@@ -238,6 +248,20 @@ def test_training_needs_no_new_prices(server, evening):
     assert server.outcome(run_id) == "SUCCESS"
     assert server.materialised(run_id) == {"model", "backtest", "evaluation"}
     assert server.snapshot("GOOD", FRIDAY).document("evaluation")["as_of"] == str(FRIDAY)
+
+
+def test_the_watchlist_page_is_made_by_its_job(server, browser, evening):
+    """Whatever failed; as a partition of the session, in the graph beside what it shows."""
+    from playwright.sync_api import expect
+
+    assert server.outcome(server.launch_session("watchlist_job", THURSDAY)) == "SUCCESS"
+    page = (server.data / "watchlist_page" / "ALL_TICKERS" / f"{THURSDAY}.html").read_text()
+    assert page.index('data-ticker="BAD"') < page.index('data-ticker="GOOD"')
+    assert "Halted at clean_prices" in page
+    assert "This session" in page
+    browser.page.goto("/assets/watchlist_page?view=overview")
+    expect(browser.page.get_by_text("2 tickers, 1 needs attention").first).to_be_visible()
+    expect(browser.page.get_by_text(str(THURSDAY), exact=True).first).to_be_visible()
 
 
 def test_the_pages_ask_nothing_of_other_machines(browser, clicked, evening):

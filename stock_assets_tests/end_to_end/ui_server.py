@@ -53,6 +53,13 @@ class Server:
             "dagster/partition/date": str(session),
             "dagster/partition/ticker": ticker,
         }
+        return self._launch(job, tags)
+
+    def launch_session(self, job: str, session: date) -> str:
+        """Launch a job whose partitions are sessions."""
+        return self._launch(job, {"dagster/partition": str(session)})
+
+    def _launch(self, job: str, tags: dict[str, str]) -> str:
         params = {
             "selector": {
                 "repositoryLocationName": "stock_assets.definitions",

@@ -242,11 +242,14 @@ def quality_of(clean: pd.DataFrame, *, ticker: str, source: str) -> dict[str, An
         ],
         "revisions": {
             "compared_with": "2024-03-07",
-            "n": 2,
+            "n": 4,
             "why": None,
+            "explanation": None,
             "rows": [
-                {"session": "2024-02-14", "column": "volume", "before": 41_000_000.0, "now": 43_500_000.0},
-                {"session": "2024-02-14", "column": "close", "before": 61.25, "now": None},
+                {"session": "2024-02-14", "column": "volume", "before": 41_000_000.0, "now": 43_500_000.0}
+                | {"until": "2024-02-16", "values": 3},
+                {"session": "2024-02-14", "column": "close", "before": 61.25, "now": None}
+                | {"until": "2024-02-14", "values": 1},
             ],
         },
     }

@@ -210,10 +210,14 @@ def test_a_model_without_a_holdout_says_why(inputs: html.ReportInputs, drawn: li
 def test_revisions_are_told_or_why_not(
     inputs: html.ReportInputs, files: dict[str, bytes], drawn: list[pictures.Picture]
 ) -> None:
-    assert "2 values differ from what the source told after the close of 2024-03-07" in text_of(files)
-    none = {"compared_with": "2024-03-07", "n": 0, "why": None, "rows": []}
-    first = {"compared_with": None, "n": None, "why": "no earlier snapshot", "rows": []}
-    same, unknown = (read(html.render_page(changed(inputs, "quality", "revisions", it), drawn)) for it in (none, first))
+    assert "4 values differ from what the source told after the close of 2024-03-07." in text_of(files)
+    none = {"compared_with": "2024-03-07", "n": 0, "why": None, "explanation": None, "rows": []}
+    first = {"compared_with": None, "n": None, "why": "no earlier snapshot", "explanation": None, "rows": []}
+    split = inputs.quality["revisions"] | {"explanation": "as a split of 4 would do"}
+    same, unknown, explained = (
+        read(html.render_page(changed(inputs, "quality", "revisions", it), drawn)) for it in (none, first, split)
+    )
+    assert "4 values differ from what the source told after the close of 2024-03-07: as a split of 4" in explained
     assert "The source tells the past as it did after the close of 2024-03-07." in same
     assert "Not compared: no earlier snapshot." in unknown
 

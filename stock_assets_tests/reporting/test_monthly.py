@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stock_assets.reporting import monthly
@@ -32,6 +32,7 @@ def test_one_session_has_no_return() -> None:
     assert monthly.by_year(clean({"2024-03-08": None})) == [{"year": 2024, "months": [None] * 12, "total": None}]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(-0.3, 0.3), min_size=2, max_size=800))
 def test_months_make_up_their_year_and_years_the_whole(returns: list[float]) -> None:
     index = pd.bdate_range("2021-11-29", periods=len(returns), name="session").as_unit("ns")

@@ -59,6 +59,32 @@ def followed(
     return Followed(ticker, name, standing, reported, Results(metrics, {**whose, **forecast, **prediction}, walk))
 
 
+def troubled_page() -> bytes:
+    """One ticker of every kind, some with long texts."""
+    long = "bars of which open, high, low or close is not positive: 2024-03-06, 2024-03-07, 2024-03-08; " * 4
+    rows = [
+        followed("TSLA", name="Tesla"),
+        followed("STX", standing=dataclasses.replace(WELL, warned=(Complaint("no_bar_is_repaired", "came 2"),))),
+        followed("KO", beats_naive=True, predicted_close=1234567.891, interval_low=1200000.0, interval_high=1300000.0),
+        followed("0700.HK", name="Tencent Holdings Limited, listed in Hong Kong", reported=None, standing=Standing()),
+        followed("XOM", reported=dt.date(2024, 3, 1), standing=Standing(run="going on")),
+        followed("EURUSD=X", reported=dt.date(2024, 3, 5), standing=Standing("failed", "clean_prices", long)),
+        dataclasses.replace(followed("^GSPC"), results=None, unreadable=long),
+    ]
+    return watchlist_page.render(SESSION, rows)
+
+
+def simulated_page() -> bytes:
+    return watchlist_page.render(SESSION, [followed("TSLA", source="simulated"), followed("STX", source="simulated")])
+
+
+def hostile_page() -> bytes:
+    """Every text that comes from outside would like to be more than text."""
+    standing = Standing(run="failed", halted_at=HOSTILE, why=HOSTILE, warned=(Complaint(HOSTILE, HOSTILE),))
+    one = dataclasses.replace(followed(HOSTILE, name=HOSTILE, standing=standing), unreadable=HOSTILE)
+    return watchlist_page.render(SESSION, [one])
+
+
 def page_of(*rows: Followed) -> Page:
     return Page(watchlist_page.render(SESSION, rows))
 
@@ -250,9 +276,7 @@ def test_simulated_prices_are_told_in_capitals() -> None:
 
 
 def test_hostile_texts_stay_texts() -> None:
-    standing = Standing(run="failed", halted_at=HOSTILE, why=HOSTILE, warned=(Complaint(HOSTILE, HOSTILE),))
-    one = dataclasses.replace(followed(HOSTILE, name=HOSTILE, standing=standing), unreadable=HOSTILE)
-    page = page_of(one)
+    page = Page(hostile_page())
     assert page.all("script") == []
     assert body_of(page, HOSTILE).text.count(HOSTILE) >= 4
 

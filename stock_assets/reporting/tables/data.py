@@ -65,7 +65,10 @@ def repairs(results: cells.Results) -> cells.Table | None:
 
 
 def revisions(results: cells.Results) -> cells.Table | None:
-    """What the source told differently before; None when nothing, or nothing to compare with."""
+    """What the source told differently before; None when nothing, or nothing to compare with.
+
+    A row is a run of neighbouring sessions that were changed in one proportion; before and now are of its first.
+    """
     rows = results.value("quality.revisions.rows")
     if not rows:
         return None
@@ -73,13 +76,15 @@ def revisions(results: cells.Results) -> cells.Table | None:
     return cells.Table(
         "revisions-table",
         "Values the source told differently before",
-        "Session",
-        ("Column", "Before", "Now"),
+        "From session",
+        ("To", "Column", "Values", "Before", "Now"),
         tuple(
             cells.Row(
                 results.session_cell(f"quality.revisions.rows.{place}.session"),
                 (
+                    results.session_cell(f"quality.revisions.rows.{place}.until"),
                     cells.Cell(row["column"].replace("_", " ")),
+                    results.cell(f"quality.revisions.rows.{place}.values", wording.count),
                     *(
                         results.cell(f"quality.revisions.rows.{place}.{when}", wording.amount, why=why)
                         for when in ("before", "now")

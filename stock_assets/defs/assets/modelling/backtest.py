@@ -30,7 +30,7 @@ def backtest(context: dg.AssetExecutionContext, features):
             features, context.resources.model_settings.of(work.ticker).model, ticker=work.ticker, as_of=work.session
         )
         forecasts.attrs["source"] = features.attrs["source"]
-        refits = forecasts["train_end"].nunique()
+        refits = len(forecasts["train_end"].unique())
         work.log.info("%d forecasts from %d fits", len(forecasts), refits)
         describe.tell(context, asset_metadata.backtest(forecasts, fits=refits))
         return forecasts

@@ -29,7 +29,8 @@ def report(
     """A self-contained HTML page: the verdict, the forecast, the charts and the scores beside naive forecasts, what the
     model is made of, and how good the data are.
 
-    Open the file that the metadata names under `path`; its figures lie beside it as PNG files too.
+    Copy the `path` that the metadata names into the address line of a browser: Dagster's pages may not link to files.
+    The figures lie beside it as PNG files too.
 
     - **Source:** prices, metrics, predictions and track record of the same ticker and session; the card of the model
       that made the forecast; the most recent backtest and evaluation of the last ten sessions; for what the source has
@@ -52,11 +53,6 @@ def report(
             track_record=track_record,
         )
         files = html.render_report(inputs)
-        context.add_output_metadata(
-            {
-                "source": describe.source(inputs.source),
-                "verdict": evaluation["verdict"]["text"],
-                "figures": len(files) - 1,
-            }
-        )
+        facts = {"verdict": evaluation["verdict"]["text"], "figures": len(files) - 1}
+        describe.tell(context, describe.headed(inputs.source, facts))
         return files
