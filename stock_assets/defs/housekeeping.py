@@ -94,10 +94,13 @@ def plan(
         # What no seal speaks for was never whole: it goes with its session, and keeps nothing.
         sealed = {asset: {session for session in found if found[session].sealed} for asset, found in stored.items()}
         kept, whole = retention.kept(sealed, policy), retention.kept_sessions(sealed, policy)
+        # A newer one than all that is whole is being made.
+        newest = max(whole, default=date.min)
         for asset, found in stored.items():
-            stays = kept[asset] | whole
             made.going.extend(
-                Going(asset, ticker, session, found[session]) for session in found if session not in stays
+                Going(asset, ticker, session, one)
+                for session, one in found.items()
+                if session not in (kept[asset] | whole) and session < newest and _key(ticker, session) not in under_way
             )
         of_runs = (dates for asset, dates in kept.items() if asset not in retention.ALWAYS)
         made.kept.update(_key(ticker, session) for dates in of_runs for session in dates)

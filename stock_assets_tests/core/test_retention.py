@@ -24,7 +24,7 @@ def fridays(listed: list[dt.date]) -> list[dt.date]:
 
 def a_year() -> dict[str, list[dt.date]]:
     """Every session of LISTED, with training at the end of each week."""
-    return {asset: LISTED for asset in EVERY_SESSION} | {asset: fridays(LISTED) for asset in TRAINING}
+    return dict.fromkeys(EVERY_SESSION, LISTED) | {asset: fridays(LISTED) for asset in TRAINING}
 
 
 def test_the_latest_sessions_and_month_ends_are_kept() -> None:
@@ -85,7 +85,7 @@ def test_keeping_nothing_is_refused() -> None:
 
 stretch = LISTED[-70:]
 some = st.sets(st.sampled_from(stretch), max_size=70)
-stores = st.fixed_dictionaries({asset: some for asset in (*EVERY_SESSION, *TRAINING, "tuning", "quarantine")})
+stores = st.fixed_dictionaries(dict.fromkeys((*EVERY_SESSION, *TRAINING, "tuning", "quarantine"), some))
 policies = st.builds(Policy, st.integers(1, 30), st.booleans())
 
 

@@ -81,7 +81,7 @@ class Evening:
 @pytest.fixture(scope="module")
 def instance() -> Iterator[dg.DagsterInstance]:
     """One on a disk, which schedules insist on; for all tests, as it takes its time."""
-    with dg.DagsterInstance.local_temp() as local:
+    with dg.DagsterInstance.local_temp(overrides={"telemetry": {"enabled": False}}) as local:
         yield local
 
 

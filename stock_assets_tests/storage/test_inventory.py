@@ -1,7 +1,6 @@
 """What lies in the store, to the byte; and what is taken out is gone, whatever moment the process is killed at."""
 
 import datetime as dt
-import os
 import signal
 import subprocess
 import sys
@@ -131,4 +130,5 @@ def test_a_deletion_that_is_killed_leaves_nothing_that_looks_whole(tmp_path: Pat
     assert inventory.contents(store, "report", "TSLA")[MONDAY].files == 4 - n
     assert store.is_whole("report", "TSLA", TUESDAY)
     inventory.delete(store, "report", "TSLA", MONDAY)
-    assert sorted(os.listdir(tmp_path / "report" / "TSLA")) == [".lock", "2024-03-05", "2024-03-05.sha256"]
+    left = sorted(path.name for path in (tmp_path / "report" / "TSLA").iterdir())
+    assert left == [".lock", "2024-03-05", "2024-03-05.sha256"]
