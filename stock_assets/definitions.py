@@ -18,6 +18,7 @@ from stock_assets.defs import (
     resources,
     schedules,
     sensors,
+    watchlist_sensor,
 )
 from stock_assets.defs.assets.reporting import watchlist_page
 from stock_assets.settings import Settings
@@ -67,7 +68,11 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         asset_checks=[*asset_checks.build(grid), *freshness.build(grid, deadline)],
         jobs=[*jobs.ALL, watchlist_page.job(grid), housekeeping.housekeeping_job],
         schedules=[*schedules.build(listed.tickers), housekeeping.housekeeping_schedule],
-        sensors=[*sensors.build(listed.tickers), freshness_sensor.build(listed.tickers, deadline)],
+        sensors=[
+            *sensors.build(listed.tickers),
+            freshness_sensor.build(listed.tickers, deadline),
+            watchlist_sensor.build(),
+        ],
         resources={name: resources.described(name, value) for name, value in (given | overrides).items()},
         # A process a step would import pandas and scikit-learn again each time: 3 s a step.
         executor=dg.in_process_executor,
