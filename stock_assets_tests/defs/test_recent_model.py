@@ -52,7 +52,7 @@ def test_a_model_of_ten_sessions_ago_has_expired(make_graph):
     assert f"TSLA {SESSION}: there is no" in message
     assert f"the last 10 sessions, {later(-9)} to {SESSION}: the model has expired" in message
     assert f"materialise model, backtest and evaluation of TSLA, session {SESSION}" in message
-    assert materialised(result) == {"raw_prices", "clean_prices", "price_metrics", "features"}
+    assert materialised(result) == {"raw_prices", "clean_prices", "price_metrics", "features", "track_record"}
     # What the message says to do helps.
     assert graph.run("training_job").success
     assert graph.run(["predictions", "report"]).success
