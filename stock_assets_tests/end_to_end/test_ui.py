@@ -32,6 +32,7 @@ GROUPS = {
     "modelling": ["features", "model", "backtest", "evaluation", "tuning"],
     "serving": ["predictions"],
     "reporting": ["report", "summary", "watchlist_page"],
+    "monitoring": ["track_record"],
 }
 FILES = {
     "raw_prices": ".parquet",
@@ -42,6 +43,7 @@ FILES = {
     "backtest": ".parquet",
     "evaluation": ".json",
     "predictions": ".parquet",
+    "track_record": ".parquet",
     "report": "/report.html",
 }
 # The graph with every group opened.
@@ -142,7 +144,8 @@ def test_definitions_load(server):
     assert location["loadStatus"] == "LOADED"
     [repository] = location["locationOrLoadError"]["repositories"]
     jobs = {job["name"] for job in repository["jobs"] if not job["name"].startswith("__")}
-    assert jobs == {"whole_graph_job", "daily_job", "training_job", "tuning_job", "summary_job", "watchlist_job"}
+    by_hand = {"tuning_job", "summary_job", "watchlist_job", "housekeeping_job"}
+    assert jobs == {"whole_graph_job", "daily_job", "training_job", *by_hand}
     groups = {
         group["groupName"]: {key["path"][-1] for key in group["assetKeys"]} for group in repository["assetGroups"]
     }
@@ -156,7 +159,7 @@ def test_the_graph_shows_every_asset_in_its_group(server, browser):
 
     browser.page.goto(LINEAGE)
     drawing = browser.page.locator("foreignObject")
-    assert sum(map(len, GROUPS.values())) == len(assets.ALL) + 1 == 12  # the page of all tickers is external
+    assert sum(map(len, GROUPS.values())) == len(assets.ALL) + 1 == 13  # the page of all tickers is external
     for group, members in GROUPS.items():
         expect(drawing.filter(has_text=re.compile(f"^{group}$"))).not_to_have_count(0)
         for asset in members:
