@@ -13,4 +13,5 @@ outbox       messages on their way: kept, tried again, told once
 receivers    where messages go: log, webhook
 mail         ... and e-mail
 alert_texts  what they say
+queries      what the monitor page shows
 """

@@ -10,6 +10,7 @@ monthly      returns by month, for a figure and a table
 coverage     how often intervals held by year, for a figure
 small_charts strips for the Dagster UI
 
+monitor_page how everything goes, what is wrong first: `render`
 watchlist_page every ticker of a session on one page: `render`
 
 summary_pdf  the PDF for stakeholders: `render`; its figures and tables are picked in summary_contents

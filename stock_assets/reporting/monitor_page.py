@@ -6,16 +6,13 @@ nothing of anyone: there is no script, its lines are drawn in place, and its con
 
 import dataclasses
 import datetime
-import functools
 import json
 import statistics
 from collections.abc import Iterator
 from typing import Any, Literal
 
-import jinja2
-
 from stock_assets.core import freshness
-from stock_assets.reporting import wording
+from stock_assets.reporting import templates, wording
 
 SIMULATED = "simulated"
 MOST_POINTS = 60
@@ -231,7 +228,7 @@ def render(monitor: Monitor) -> bytes:
     Raises `DataError` for a number that is not finite.
     """
     values = documents(monitor)
-    page = _template().render(
+    page = templates.load("monitor.html.jinja").render(
         now=_moment(monitor.now),
         summary=summary(monitor),
         late=[one.ticker for one in monitor.tickers if one.fresh.state is freshness.State.LATE],
@@ -486,16 +483,3 @@ def _counted(n: int, noun: str) -> str:
 def _shortened(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("stock_assets.reporting"),
-        # For the page and its style sheets alike, whatever their names end in.
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("monitor.html.jinja")
