@@ -156,6 +156,8 @@ def tidy_up(context: dg.OpExecutionContext, config: Housekeeping) -> dict[str, i
             inventory.delete(store, one.asset, one.ticker, one.session)
         for run_id in runs:
             delete_run(context.instance, run_id)
+        # What the UI remembers of partitions: it would show those as made whose events have just gone.
+        context.instance.wipe_asset_cached_status([dg.AssetKey(asset) for asset in (*ASSETS, watchlist_page.NAME)])
     told = "would go" if config.dry_run else "went"
     size = sum(one.stored.bytes for one in found.going)
     context.log.info(
