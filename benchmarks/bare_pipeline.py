@@ -29,6 +29,7 @@ from stock_assets.core import (
     prediction,
     quality,
     schemas,
+    sessions,
     trading,
     validation,
 )
@@ -154,7 +155,9 @@ def report(
             quality=quality.describe(
                 raw_prices,
                 clean_prices,
-                snapshots.Snapshot(work.store, work.ticker, work.session).earlier_table("raw_prices"),
+                snapshots.Snapshot(work.store, work.ticker, work.session).earlier_table(
+                    "raw_prices", not_before=sessions.previous_session(work.session)
+                ),
                 **work.about_and_source,
                 checksum=work.store.file_checksum("raw_prices", work.ticker, work.session, ".parquet"),
             ),
