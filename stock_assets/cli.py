@@ -1,30 +1,22 @@
-"""The command line: reads the words, calls, shows. Exit code 0: done; 1: failed, with one clear line; 2: wrong usage.
+"""The command line: reads the words, calls, tells what came of it. Exit code 0: done; 1: failed, with one clear line; 2: wrong usage.
 
 Nothing is computed here, and heavy imports wait until a command needs them.
 """
 
 import gc
 import logging
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 
+from stock_assets import terminal
 from stock_assets import watchlist as watchlists
 from stock_assets.core import configuration
 from stock_assets.core.errors import SessionError, SettingsError, StockAssetsError
 from stock_assets.settings import SOURCES, Settings
-
-_out = Console(highlight=False, soft_wrap=True)
-_err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
@@ -38,7 +30,7 @@ def main() -> None:
         _tell(_with_hint(error))
         code = error.exit_code
     except click.Abort:
-        _err.print("stopped; what was finished is stored")
+        terminal.err.print("stopped; what was finished is stored")
         code = 130
     except StockAssetsError as error:
         code = _exit_code(error)
@@ -53,7 +45,7 @@ def _exit_code(error: StockAssetsError) -> int:
 
 
 def _tell(error: StockAssetsError | str) -> None:
-    _err.print(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}")
+    terminal.err.print(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}")
     if isinstance(error, StockAssetsError) and _exit_code(error) == 1:
         _log_trace(error)
 
@@ -71,7 +63,7 @@ def _log_trace(error: StockAssetsError) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(folder / "stock-assets.log", encoding="utf-8")
     except (SettingsError, OSError) as no_log:
-        _err.print(f"(no log file: {escape(str(no_log))})", style="dim")
+        terminal.err.print(f"(no log file: {escape(str(no_log))})", style="dim")
         return
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
     logger = logging.Logger("stock_assets.cli")
@@ -105,15 +97,15 @@ def run(tickers: tuple[str, ...], as_of: str | None, source: str | None, force: 
 
     session = running.session_asked_for(settings, as_of, datetime.now(UTC))
     choice = sources.choose(settings, source)
-    _out.print(f"[bold]Session {session}[/], source {choice.settings.source}, {', '.join(wanted)}")
-    _warn(choice.warning)
+    terminal.out.print(f"[bold]Session {session}[/], source {choice.settings.source}, {', '.join(wanted)}")
+    terminal.warn(choice.warning)
     runner = running.Runner(choice.settings)
     failed: list[str] = []
     page = None
     try:
         for ticker in wanted:
             try:
-                with _progress(ticker, len(running.ASSETS)) as progress:
+                with terminal.progress(ticker, len(running.ASSETS)) as progress:
                     outcome = runner.run(ticker, session, force=force, progress=progress)
             except StockAssetsError as error:
                 if isinstance(error, SettingsError):
@@ -127,100 +119,34 @@ def run(tickers: tuple[str, ...], as_of: str | None, source: str | None, force: 
         except StockAssetsError as error:
             # The tickers are done all the same. What made one fail mostly stops the page too: an error is told once.
             if failed:
-                _err.print(f"the page of the watchlist failed: {escape(' '.join(str(error).split()))}")
+                terminal.err.print(f"the page of the watchlist failed: {escape(' '.join(str(error).split()))}")
             else:
                 _tell(error)
         else:
-            _out.print(f"[bold]Watchlist[/]  {page.summary}\n  page      {_short_path(page.path)}")
+            terminal.out.print(f"[bold]Watchlist[/]  {page.summary}\n  page      {terminal.short_path(page.path)}")
     finally:
         runner.close()
-    _warn(choice.warning)
+    terminal.warn(choice.warning)
     if failed:
-        _err.print(f"{len(failed)} of {len(wanted)} failed: {', '.join(failed)}; details in {choice.settings.log_dir}")
+        terminal.err.print(
+            f"{len(failed)} of {len(wanted)} failed: {', '.join(failed)}; details in {choice.settings.log_dir}"
+        )
     if failed or page is None:
         raise click.exceptions.Exit(1)
-
-
-def _warn(warning: str | None) -> None:
-    if warning:
-        _out.print(f"[bold black on yellow] {escape(warning)} [/]")
-
-
-@contextmanager
-def _progress(ticker: str, total: int) -> Iterator["_Bar | _Lines"]:
-    if not sys.stdout.isatty():
-        yield _Lines(ticker)
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("[bold]{task.fields[ticker]:<6}"),
-        BarColumn(bar_width=27),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    # A second handle on the terminal: Dagster leads the first one into its own logs while a step runs.
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding=sys.stdout.encoding) as terminal:
-        console = Console(file=terminal, highlight=False)
-        with Bars(*columns, console=console, transient=True) as bars:
-            yield _Bar(bars, ticker, total)
-
-
-class _Bar:
-    """Progress in a terminal."""
-
-    def __init__(self, bars: Bars, ticker: str, total: int):
-        self._bars = bars
-        self._ticker = ticker
-        self._task = bars.add_task("", total=total, ticker=ticker)
-
-    def asset_started(self, asset: str) -> None:
-        self._bars.update(self._task, description=asset)
-
-    def asset_finished(self, asset: str) -> None:
-        self._bars.advance(self._task)
-
-    def retrying(self, asset: str) -> None:
-        self._bars.console.print(_retry(self._ticker, asset), style="yellow")
-
-
-class _Lines:
-    """Progress in a pipe or a file: only waits are told; the outcome follows anyway."""
-
-    def __init__(self, ticker: str):
-        self._ticker = ticker
-
-    def asset_started(self, asset: str) -> None:
-        pass
-
-    def asset_finished(self, asset: str) -> None:
-        pass
-
-    def retrying(self, asset: str) -> None:
-        _err.print(_retry(self._ticker, asset), style="yellow")
-
-
-def _retry(ticker: str, asset: str) -> str:
-    return f"{ticker}: {asset} met a passing fault, trying again"
 
 
 def _show(outcome) -> None:
     fresh = f"done in {outcome.seconds:.1f} s"
     how = "re-used: complete and whole already (--force computes again)" if outcome.reused else fresh
     colour = "green" if outcome.beats_naive else "yellow"
-    _out.print(f"[bold]{outcome.ticker}[/]  {how}")
-    _out.print(f"  verdict   [{colour}]{escape(outcome.verdict)}[/]")
-    _out.print(
+    terminal.out.print(f"[bold]{outcome.ticker}[/]  {how}")
+    terminal.out.print(f"  verdict   [{colour}]{escape(outcome.verdict)}[/]")
+    terminal.out.print(
         f"  forecast  {outcome.target_session}: close {outcome.predicted_close:,.2f} "
         f"({outcome.interval_level:.0%} interval {outcome.interval_low:,.2f} to {outcome.interval_high:,.2f}), "
         f"chance of a rise {outcome.probability_up:.0%}; naive: {outcome.naive_close:,.2f}"
     )
-    _out.print(f"  report    {_short_path(outcome.report)}")
-
-
-def _short_path(path: str) -> str:
-    here = Path.cwd()
-    return str(Path(path).relative_to(here)) if "://" not in path and Path(path).is_relative_to(here) else path
+    terminal.out.print(f"  report    {terminal.short_path(outcome.report)}")
 
 
 @commands.command(short_help="Write a session's artefacts as plain files.")
@@ -239,11 +165,11 @@ def export(ticker: str, as_of: str | None, folder: Path, source: str | None) -> 
     from stock_assets.commands import export as exporting
 
     session, chosen, written = exporting.export(settings, ticker, as_of, folder, source)
-    _out.print(f"[bold]{ticker}[/] {session}, source {chosen}: {len(written)} files in {folder}")
+    terminal.out.print(f"[bold]{ticker}[/] {session}, source {chosen}: {len(written)} files in {folder}")
     if chosen == "simulated":
-        _warn("SIMULATED PRICES, NOT REAL ONES")
+        terminal.warn("SIMULATED PRICES, NOT REAL ONES")
     for path in written:
-        _out.print(f"  {path.name}")
+        terminal.out.print(f"  {path.name}")
 
 
 @commands.command(short_help="Make a PDF from a session's report and your words.")
@@ -268,12 +194,12 @@ def summary(ticker: str, narrative: Path, as_of: str | None, title: str, author:
 
     wanted = summaries.Wanted(ticker, as_of, source, narrative, title, author)
     place, snapshot = summaries.find(settings, wanted, datetime.now(UTC))
-    with _progress(ticker, 1) as progress:
+    with terminal.progress(ticker, 1) as progress:
         outcome = summaries.summarise(place, snapshot, wanted, progress)
-    _out.print(f"[bold]{ticker}[/] {outcome.session}, source {outcome.source}: {outcome.pages} pages")
+    terminal.out.print(f"[bold]{ticker}[/] {outcome.session}, source {outcome.source}: {outcome.pages} pages")
     if outcome.source == "simulated":
-        _warn("SIMULATED PRICES, NOT REAL ONES")
-    _out.print(f"  summary   {_short_path(outcome.path)}")
+        terminal.warn("SIMULATED PRICES, NOT REAL ONES")
+    terminal.out.print(f"  summary   {terminal.short_path(outcome.path)}")
 
 
 @commands.command(short_help="Show what is wrong with a session's raw prices.")
@@ -295,11 +221,11 @@ def inspect(ticker: str, as_of: str | None, source: str | None, limit: int) -> N
     from stock_assets.commands import inspect as inspecting
     from stock_assets.commands import inspection
 
-    width = min(_out.width, inspection.WIDTH) if _out.is_terminal else inspection.WIDTH
+    width = min(terminal.out.width, inspection.WIDTH) if terminal.out.is_terminal else inspection.WIDTH
     for n, found in enumerate(inspecting.inspect(settings, ticker, as_of, source)):
-        _out.print("\n" * n, end="")
+        terminal.out.print("\n" * n, end="")
         for line in inspection.lines(found, limit=limit, width=width):
-            _out.print(escape(line.text), style=line.style)
+            terminal.out.print(escape(line.text), style=line.style)
 
 
 @commands.command()
@@ -315,8 +241,10 @@ def ui(host: str, port: int, source: str | None) -> None:
 
     interface.require_free(host, port)
     choice = sources.choose(settings, source)
-    _warn(choice.warning)
-    _out.print(f"[bold]Dagster UI[/] on http://{host}:{port}, source {choice.settings.source}; stop with Ctrl-C")
+    terminal.warn(choice.warning)
+    terminal.out.print(
+        f"[bold]Dagster UI[/] on http://{host}:{port}, source {choice.settings.source}; stop with Ctrl-C"
+    )
     sys.stdout.flush()
     interface.serve(choice.settings, host, port)
 
@@ -325,8 +253,8 @@ def ui(host: str, port: int, source: str | None) -> None:
 def settings() -> None:
     """Show every setting: value in force, default, meaning."""
     for variable, value, default, meaning in Settings.from_environment().table():
-        _out.print(f"[bold]{variable}[/] = {escape(value) if value else '[dim]not set[/]'}")
-        _out.print(f"    {meaning}  [dim]default: {escape(default)}[/]")
+        terminal.out.print(f"[bold]{variable}[/] = {escape(value) if value else '[dim]not set[/]'}")
+        terminal.out.print(f"    {meaning}  [dim]default: {escape(default)}[/]")
 
 
 @commands.command(short_help="Write a page on how everything goes.")
@@ -344,7 +272,7 @@ def monitor(file: Path | None, source: str | None) -> None:
     from stock_assets.commands import monitor as monitoring
 
     page = monitoring.write(settings, file, datetime.now(UTC))
-    _out.print(f"[bold]Monitor[/]  {page.summary}\n  page      {_short_path(str(page.path))}")
+    terminal.out.print(f"[bold]Monitor[/]  {page.summary}\n  page      {terminal.short_path(str(page.path))}")
 
 
 @commands.group()
@@ -368,7 +296,7 @@ def test_alerts(source: str | None) -> None:
     answers = alerting.test(settings, datetime.now(UTC))
     for answer in answers:
         how = "[green]ok[/]     " if answer.taken else "[bold red]failed[/] "
-        _out.print(f"{answer.receiver:<8} {how} {escape(answer.told)}")
+        terminal.out.print(f"{answer.receiver:<8} {how} {escape(answer.told)}")
     if not all(answer.taken for answer in answers):
         raise click.exceptions.Exit(1)
 
@@ -382,25 +310,14 @@ def list_alerts(source: str | None) -> None:
     from stock_assets.commands import alerts as alerting
 
     found = alerting.listing(settings)
-    _table(("", "ticker", "session", "what", "since", "what came"), alerting.condition_rows(found.conditions), "open")
+    terminal.table(
+        ("", "ticker", "session", "what", "since", "what came"), alerting.condition_rows(found.conditions), "open"
+    )
     waiting = f"; {found.untold} wait for others of their kind" if found.untold else ""
-    _out.print(f"{len(found.conditions)} open{waiting}, {len(found.unsent)} not delivered")
-    _table(("to", "alert", "since", "tries", "next", "answer"), alerting.unsent_rows(found.unsent), "not delivered")
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:
-    if not rows:
-        return
-    from rich import box
-    from rich.table import Table
-
-    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    # A pipe has no width: there, each row stays on one line.
-    widest = (max(map(len, cells)) + 3 for cells in zip(columns, *rows, strict=True))
-    width = _out.width if _out.is_terminal else sum(widest) + 2
-    Console(highlight=False, width=width).print(table)
+    terminal.out.print(f"{len(found.conditions)} open{waiting}, {len(found.unsent)} not delivered")
+    terminal.table(
+        ("to", "alert", "since", "tries", "next", "answer"), alerting.unsent_rows(found.unsent), "not delivered"
+    )
 
 
 @commands.group()
@@ -413,11 +330,11 @@ def list_tickers() -> None:
     """Show the stocks to follow, and models of their own."""
     listed = watchlists.read(Settings.from_environment().watchlist)
     if listed.model:
-        _out.print(f"all      model: {escape(configuration.told(listed.model))}")
+        terminal.out.print(f"all      model: {escape(configuration.told(listed.model))}")
     for entry in listed.entries:
-        _out.print(f"{entry.ticker:<8} {escape(entry.name)}".rstrip())
+        terminal.out.print(f"{entry.ticker:<8} {escape(entry.name)}".rstrip())
         if entry.model:
-            _out.print(f"{'':<8} model: {escape(configuration.told(entry.model))}")
+            terminal.out.print(f"{'':<8} model: {escape(configuration.told(entry.model))}")
 
 
 @watchlist.command()
@@ -425,7 +342,7 @@ def list_tickers() -> None:
 def add(ticker: str) -> None:
     """Follow TICKER from now on."""
     changed = watchlists.add(Settings.from_environment().watchlist, ticker)
-    _out.print(f"following {', '.join(changed.tickers)}")
+    terminal.out.print(f"following {', '.join(changed.tickers)}")
 
 
 @watchlist.command()
@@ -433,7 +350,7 @@ def add(ticker: str) -> None:
 def remove(ticker: str) -> None:
     """Follow TICKER no longer; what is stored of it stays."""
     changed = watchlists.remove(Settings.from_environment().watchlist, ticker)
-    _out.print(f"following {', '.join(changed.tickers)}")
+    terminal.out.print(f"following {', '.join(changed.tickers)}")
 
 
 if __name__ == "__main__":
