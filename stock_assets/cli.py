@@ -1,6 +1,6 @@
-"""The command line: reads the words, calls, tells what came of it. Exit code 0: done; 1: failed, with one clear line; 2: wrong usage.
+"""The command line: reads the words, calls, tells what came of it.
 
-Nothing is computed here, and heavy imports wait until a command needs them.
+Exit code 0: done; 1: failed, with one clear line; 2: wrong usage. Nothing is computed here, and heavy imports wait until a command needs them.
 """
 
 import gc
@@ -275,7 +275,7 @@ def monitor(file: Path | None, source: str | None) -> None:
     terminal.out.print(f"[bold]Monitor[/]  {page.summary}\n  page      {terminal.short_path(str(page.path))}")
 
 
-@commands.group()
+@commands.group(short_help="Show what is wrong, or test where alerts go.")
 def alerts() -> None:
     """Show what is wrong and what was not told, or test where alerts go."""
 
@@ -301,7 +301,7 @@ def test_alerts(source: str | None) -> None:
         raise click.exceptions.Exit(1)
 
 
-@alerts.command("list")
+@alerts.command("list", short_help="Show what is wrong now, and what was not told yet.")
 @_WHOSE_DATABASE
 def list_alerts(source: str | None) -> None:
     """Show what is wrong now, and the alerts that a receiver has not taken yet."""

@@ -14,6 +14,7 @@ import click
 import pytest
 
 from stock_assets import cli
+from stock_assets.commands import run as running
 from stock_assets.settings import project_root
 from stock_assets.sources.simulated import SimulatedSource
 from stock_assets.storage import formats
@@ -257,7 +258,7 @@ def test_a_terminal_shows_progress_and_what_is_waited_for(tmp_path: Path) -> Non
     code, came = in_a_terminal(place, *words)
     assert code == 1
     screen = Screen(came)
-    bars = [frame for frame in screen.frames if "TSLA" in frame and "/9" in frame]
+    bars = [frame for frame in screen.frames if "TSLA" in frame and f"/{len(running.ASSETS)}" in frame]
     assert len({re.sub(r"\d:\d\d:\d\d", "", bar) for bar in bars}) > 3  # it moves
     assert any(bar.rstrip().endswith("raw_prices") for bar in bars)
     assert max(map(len, bars)) <= 80
