@@ -1,6 +1,7 @@
 """The command line: reads the words, calls, tells what came of it.
 
-Exit code 0: done; 1: failed, with one clear line; 2: wrong usage. Nothing is computed here, and heavy imports wait until a command needs them.
+Exit code 0: done; 1: failed, with one clear line; 2: wrong usage. Nothing is computed here, and heavy
+imports wait until a command needs them.
 """
 
 import gc
