@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 
 _INTERRUPTIONS = {dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__}
 _FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+# Dagster's words when its daemon stops a run that took longer than `max_runtime_seconds` of dagster.yaml.
+_TOOK_TOO_LONG = "exceeding maximum runtime"
 _SHOWN_SESSIONS = 5
 
-TELLING = {*_FAILURES, dg.DagsterEventType.RUN_CANCELED, dg.DagsterEventType.ASSET_CHECK_EVALUATION}
+TELLING = {
+    *_FAILURES,
+    dg.DagsterEventType.RUN_CANCELING,
+    dg.DagsterEventType.RUN_CANCELED,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+}
 """The kinds of events that say why a run failed; the others need not be read."""
 
 _OUR_ERRORS = {
@@ -32,12 +39,18 @@ class Cause(NamedTuple):
 
 
 def stopped(events: Iterable[dg.DagsterEvent]) -> bool:
-    """Whether somebody stopped the run: Dagster makes a failure of Ctrl-C."""
+    """Whether somebody stopped the run: Dagster makes a failure of Ctrl-C. Its own limit of time is nobody."""
+    events = list(events)
     return any(
-        event.event_type == dg.DagsterEventType.RUN_CANCELED
-        or (event.event_type in _FAILURES and any(error.cls_name in _INTERRUPTIONS for error in _chain(event)))
+        event.event_type == dg.DagsterEventType.RUN_CANCELED or _was_interrupted(event) for event in events
+    ) and not any(
+        event.event_type == dg.DagsterEventType.RUN_CANCELING and _TOOK_TOO_LONG in (event.message or "")
         for event in events
     )
+
+
+def _was_interrupted(event: dg.DagsterEvent) -> bool:
+    return event.event_type in _FAILURES and any(error.cls_name in _INTERRUPTIONS for error in _chain(event))
 
 
 def cause(events: Iterable[dg.DagsterEvent], ticker: str, session: date) -> Cause:
@@ -56,8 +69,9 @@ def cause_of(events: Iterable[dg.DagsterEvent], where: str) -> Cause:
                 told = f"{where}: check {check.check_name} on {asset} failed: {check.description}{_offending(check)}"
                 return Cause(asset, told)
         elif event.event_type in _FAILURES:
-            failures.append((event.step_key, _chain(event)))
-            words = event.message if event.event_type == dg.DagsterEventType.RUN_FAILURE else words
+            # Where it was interrupted says nothing of why; who did it has said so, in the run's own event.
+            failures.append((event.step_key, [] if _was_interrupted(event) else _chain(event)))
+            words = words or (event.message if event.event_type == dg.DagsterEventType.RUN_FAILURE else None)
     for step, chain in failures:
         if chain:
             return Cause(_asset(step), _told(step, chain, where))
@@ -65,8 +79,8 @@ def cause_of(events: Iterable[dg.DagsterEvent], where: str) -> Cause:
 
 
 def of_step(event: dg.DagsterEvent, where: str) -> str | None:
-    """Why a step failed, or has to be tried again; None when it does not tell."""
-    chain = _chain(event)
+    """Why a step failed, or has to be tried again; None when it does not tell: the run does, when it was stopped."""
+    chain = [] if _was_interrupted(event) else _chain(event)
     return _told(event.step_key, chain, where) if chain else None
 
 

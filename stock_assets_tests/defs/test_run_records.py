@@ -151,6 +151,23 @@ def test_a_run_that_somebody_stopped(make_graph):
     assert (run.status, run.error) == ("canceled", f"{WHERE}: somebody stopped the run")
 
 
+def test_a_run_that_hung_failed_and_was_not_stopped_by_somebody(make_graph):
+    """Dagster's daemon first says that it took too long, and then interrupts it as a person would."""
+
+    class Hanging(graph.CannedSource):
+        def fetch(self, ticker, session):
+            [run] = made.instance.get_runs()
+            made.instance.report_run_canceling(run, "Canceling due to exceeding maximum runtime of 3600 seconds.")
+            made.instance.report_run_failed(run, "Exceeded maximum runtime of 3600 seconds.")
+            raise KeyboardInterrupt
+
+    made = make_graph(prices=Hanging())
+    run = read(made, made.run(["raw_prices"]).run_id)
+    assert (run.status, run.error) == ("failure", f"{WHERE}: Exceeded maximum runtime of 3600 seconds.")
+    [step] = [step for step in run.steps if step.step == "raw_prices"]
+    assert (step.status, step.error) == ("failure", None)
+
+
 def test_a_run_whose_process_was_killed(make_graph):
     """All that is there is a run that never said how it ended, and Dagster's word that it did."""
     made = make_graph()
