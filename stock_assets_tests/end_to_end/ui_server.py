@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -47,13 +47,13 @@ class Server:
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
 
-    def launch(self, job: str, ticker: str, session: date) -> str:
+    def launch(self, job: str, ticker: str, session: date, more_tags: Mapping[str, str] | None = None) -> str:
         tags = {
             "dagster/partition": f"{session}|{ticker}",
             "dagster/partition/date": str(session),
             "dagster/partition/ticker": ticker,
         }
-        return self._launch(job, tags)
+        return self._launch(job, tags | dict(more_tags or {}))
 
     def launch_session(self, job: str, session: date) -> str:
         """Launch a job whose partitions are sessions."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 
 @dataclass
@@ -35,9 +36,9 @@ class Hook:
 
 
 @contextmanager
-def webhook() -> Iterator[Hook]:
-    """A running webhook."""
-    hook = Hook()
+def webhook(hook: Hook | None = None) -> Iterator[Hook]:
+    """A running webhook; given one that ran before, the same again at its old address."""
+    hook = hook or Hook()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -59,7 +60,7 @@ def webhook() -> Iterator[Hook]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", urlsplit(hook.url).port or 0), Handler) as server:
         hook.url = f"http://127.0.0.1:{server.server_port}/services/T00/B00/hush"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
