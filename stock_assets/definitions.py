@@ -9,11 +9,13 @@ from stock_assets import watchlist
 from stock_assets.defs import (
     asset_checks,
     assets,
+    backfill,
     freshness,
     freshness_sensor,
     housekeeping,
     io_managers,
     jobs,
+    partition_maker,
     partitions,
     resources,
     schedules,
@@ -60,13 +62,15 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     unknown = set(overrides) - set(given)
     if unknown:
         raise TypeError(f"no resource is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(given))}")
+    checks = [*asset_checks.build(grid), *freshness.build(grid, deadline)]
+    steps = partition_maker.Steps([asset for asset in assets.ALL if asset.op.name not in assets.BY_HAND], checks)
     return dg.Definitions(
         assets=[
             *(asset.map_asset_specs(lambda spec: _placed(spec, grid)) for asset in assets.ALL),
             watchlist_page.spec(grid),
         ],
-        asset_checks=[*asset_checks.build(grid), *freshness.build(grid, deadline)],
-        jobs=[*jobs.ALL, watchlist_page.job(grid), housekeeping.housekeeping_job],
+        asset_checks=checks,
+        jobs=[*jobs.ALL, backfill.job(grid, steps), watchlist_page.job(grid), housekeeping.housekeeping_job],
         schedules=[*schedules.build(listed.tickers), housekeeping.housekeeping_schedule],
         sensors=[
             *sensors.build(listed.tickers),

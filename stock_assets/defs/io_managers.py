@@ -44,27 +44,34 @@ class ArtefactIOManager(dg.IOManager, ABC):
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         slot = Slot(context.asset_key.to_user_string(), *partitions.split(context.partition_key))
-        with _halting(self._log_dir, slot):
-            files = self.encode(obj, slot)
-            seal = self._store.write(*slot, files)
-        context.add_output_metadata(
-            {
-                "path": dg.MetadataValue.path(str(self._store.path(*slot, next(iter(files))))),
-                "checksum": seal.checksum,
-                "bytes": seal.size,
-            }
-        )
+        context.add_output_metadata(self.keep(obj, slot))
 
     def load_input(self, context: dg.InputContext) -> Any:
         asset = context.asset_key.to_user_string()
         ticker, session = partitions.split(context.asset_partition_key)
         with _halting(self._log_dir, Slot(_loading(context), ticker, session)):
             wanted = context.definition_metadata or {}
-            found = self._most_recent(asset, ticker, session) if wanted.get("most_recent") else session
-            slot = Slot(asset, ticker, found)
-            return self.decode(self._store.read(*slot), slot)
+            slot = Slot(asset, ticker, session)
+            return self.load(self.newest(slot) if wanted.get("most_recent") else slot)
 
-    def _most_recent(self, asset: str, ticker: str, session: date) -> date:
+    def keep(self, value: Any, slot: Slot) -> dict[str, Any]:
+        """Store `value`; what the UI is told of its files. Raises as a step of that asset."""
+        with _halting(self._log_dir, slot):
+            files = self.encode(value, slot)
+            seal = self._store.write(*slot, files)
+        return {
+            "path": dg.MetadataValue.path(str(self._store.path(*slot, next(iter(files))))),
+            "checksum": seal.checksum,
+            "bytes": seal.size,
+        }
+
+    def load(self, slot: Slot) -> Any:
+        """The value that is stored. Raises `MissingArtefactError` or `DamagedArtefactError`."""
+        return self.decode(self._store.read(*slot), slot)
+
+    def newest(self, slot: Slot) -> Slot:
+        """The newest of the ten sessions up to that of `slot` that is stored. Raises `ModelExpiredError`."""
+        asset, ticker, session = slot
         first = partitions.lookback(session)
         found = self._store.latest(asset, ticker, not_after=session, not_before=first)
         if found is None:
@@ -73,7 +80,7 @@ class ArtefactIOManager(dg.IOManager, ABC):
                 f"to {session}: the model has expired; materialise model, backtest and evaluation of {ticker}, session "
                 f"{session}"
             )
-        return found
+        return Slot(asset, ticker, found)
 
 
 def _loading(context: dg.InputContext) -> str:
