@@ -1,7 +1,7 @@
 """Our definitions as a code location for tests that don't wait for hours: another clock, and everything ticks at once.
 
 Loaded by the processes of `services`, not by pytest. The clock tells what is written in the file that EVENINGS_CLOCK
-names; schedules tick every minute and sensors whenever the daemon looks. All else is what `stock_assets.definitions` is.
+names; schedules tick every minute and sensors whenever the daemon looks. All else is as in `stock_assets.definitions`.
 """
 
 import datetime as dt

@@ -123,7 +123,7 @@ class Services:
         """All three, until the end; then nothing that they started is left. Schedules are off until switched on."""
         home.instance(self._home).dispose()
         try:
-            # The others would take a code server that is not there yet for one that is broken, and ask it a minute later.
+            # Who finds no code server asks again only a minute later.
             self.start(CODE)
             self.wait_for(CODE)
             self.start(WEB)

@@ -5,33 +5,23 @@ way, and LATE, which nobody asks for until a schedule does. The clock goes on wh
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-import sqlalchemy as sa
 
-from stock_assets.core import evenings, sessions
 from stock_assets.monitoring import tables
-from stock_assets.monitoring.database import Database, open_database
-from stock_assets.settings import Settings
-from stock_assets.sources.simulated import SimulatedSource
-from stock_assets.storage.artefacts import ArtefactStore
-from stock_assets_tests.defs.graph import ALL, SMALL_MODEL
-from stock_assets_tests.end_to_end.services import Services
+from stock_assets_tests.defs.graph import ALL
+from stock_assets_tests.end_to_end import evening_world
+from stock_assets_tests.end_to_end.evening_world import FRIDAY, World
 from stock_assets_tests.monitoring import servers
-from stock_assets_tests.place import Place
-from stock_assets_tests.yahoo_server import Fault, YahooServer
+from stock_assets_tests.yahoo_server import Fault
 
 TICKERS = ("DOWN", "HOLE", "GAP", "SLOW", "LATE")
-FRIDAY = dt.date(2024, 3, 8)
 MONDAY = dt.date(2024, 3, 11)
-# As few bars as the model below can be judged on, so that a run is quick.
-FIRST_BAR = "2021-07-01"
 # Of GAP: not at the end, where its report would be another one for it.
 LOST_SESSION = "2023-11-24"
 WITH_A_GAP = ("raw_prices", "clean_prices", "features")
@@ -40,10 +30,6 @@ DEADLINE = dt.datetime(2024, 3, 9, 2, 0, tzinfo=dt.UTC)
 # The last sessions that are there before the moments at which schedules are asked; see `test_a_schedule_...`.
 UP_TO = ("2023-03-10", "2023-06-30", "2023-09-01", "2023-11-02", "2023-11-22", "2024-03-07")
 
-RUNS = """
-    query ($filter: RunsFilter) {
-      runsOrError(filter: $filter) { ... on Runs { results { id status jobName tags { key value } } } }
-    }"""
 CHECKS = """
     query ($asset: AssetKeyInput!) {
       assetNodes(assetKeys: [$asset]) {
@@ -58,96 +44,32 @@ CHECKS = """
     }"""
 
 
-def bars_of(ticker: str) -> pd.DataFrame:
-    return SimulatedSource().fetch(ticker, FRIDAY).bars.loc[FIRST_BAR : str(FRIDAY)].copy()
-
-
 def without_the_last(bars: pd.DataFrame) -> pd.DataFrame:
     """A hole where FRIDAY was; Yahoo goes on after it, or it would be asked to wait."""
     return bars.rename(index={pd.Timestamp(FRIDAY): pd.Timestamp(MONDAY)})
 
 
-class World:
-    """Everything that runs, and what was told to `hook`."""
-
-    def __init__(self, services: Services, yahoo: YahooServer, hook: servers.Hook) -> None:
-        self.services, self.yahoo, self.hook = services, yahoo, hook
-        self.store = ArtefactStore(services.place.data)
-
-    @property
-    def titles(self) -> list[str]:
-        """Of the alerts, as they came."""
-        return [text.partition("\n")[0] for text in self.hook.texts]
-
-    @cached_property
-    def database(self) -> Database:
-        return open_database(Settings.from_environment(self.services.place.variables).database_url)
-
-    def rows(self, table: sa.Table, *columns: str, by: str | None = None) -> list[tuple]:
-        query = sa.select(*(table.c[name] for name in columns)).order_by(*([table.c[by]] if by else []))
-        with self.database.reading() as connection:
-            return [tuple(row) for row in connection.execute(query)]
-
-    def launch(self, ticker: str, tags: dict[str, str] | None = None) -> str:
-        return self.services.server.launch("whole_graph_job", ticker, FRIDAY, tags)
-
-    def outcomes(self, run_ids: Iterable[str]) -> list[str]:
-        return [self.services.server.outcome(run_id) for run_id in run_ids]
-
-    def everything_is_told(self) -> None:
-        """Wait until every finished run is in the database, and nothing waits to be told or sent."""
-
-        def done() -> bool:
-            found = self.services.server.ask(RUNS, filter={"statuses": ["SUCCESS", "FAILURE", "CANCELED"]})
-            finished = {run["id"] for run in found["runsOrError"]["results"]}
-            known = {run_id for (run_id,) in self.rows(tables.runs, "run_id")}
-            waits = [message for (message,) in self.rows(tables.message_conditions, "message_id") if message is None]
-            unsent = [taken for (taken,) in self.rows(tables.deliveries, "delivered") if taken is None]
-            return finished <= known and not waits and not unsent
-
-        self.services.until(done, "everything is told", pace=60)
-
-    def check(self, asset: str, name: str, ticker: str, session: dt.date) -> str | None:
-        """The colour of a check's partition in the UI: `red`, `green`, or None."""
-        [node] = self.services.server.ask(CHECKS, asset={"path": [asset]})["assetNodes"]
-        [check] = [check for check in node["assetChecksOrError"]["checks"] if check["name"] == name]
-        for found in check["partitionStatuses"]["ranges"]:
-            if found["primaryDimStartKey"] <= str(session) <= found["primaryDimEndKey"]:
-                statuses = found["secondaryDim"]
-                if ticker in statuses["failedPartitions"]:
-                    return "red"
-                if ticker in statuses["succeededPartitions"]:
-                    return "green"
-        return None
-
-
-def pretend(store: ArtefactStore, up_to: dt.date) -> None:
-    """Reports of the six sessions up to that one, and a model of the last week's end among them, for every ticker."""
-    made = [sessions.previous_session(up_to, n) for n in range(6)]
-    trained = next(session for session in made if evenings.ends_a_week(session))
-    for ticker in TICKERS:
-        for asset, session in (("model", trained), ("evaluation", trained), *(("report", one) for one in made)):
-            store.write(asset, ticker, session, {".json": b"{}"})
+def colour(world: World, asset: str, name: str, ticker: str, session: dt.date) -> str | None:
+    """Of a check's partition in the UI: `red`, `green`, or None."""
+    [node] = world.services.server.ask(CHECKS, asset={"path": [asset]})["assetNodes"]
+    [check] = [check for check in node["assetChecksOrError"]["checks"] if check["name"] == name]
+    for found in check["partitionStatuses"]["ranges"]:
+        if found["primaryDimStartKey"] <= str(session) <= found["primaryDimEndKey"]:
+            statuses = found["secondaryDim"]
+            if ticker in statuses["failedPartitions"]:
+                return "red"
+            if ticker in statuses["succeededPartitions"]:
+                return "green"
+    return None
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("evenings")
-    (folder / "watchlist.yaml").write_text(f"model: {SMALL_MODEL}\ntickers: [{', '.join(TICKERS)}]\n")
-    with servers.webhook() as hook:
-        pass  # now it has an address; `receiver` listens
-    with YahooServer({ticker: bars_of(ticker) for ticker in TICKERS}) as yahoo:
-        settings = {
-            "STOCK_ASSETS_SOURCE": "yahoo",
-            "STOCK_ASSETS_YAHOO_URL": yahoo.url,
-            "STOCK_ASSETS_ALERT_WEBHOOK": hook.url,
-            "STOCK_ASSETS_FIRST_SESSION": "2023-01-03",
-        }
-        services = Services(Place(folder, settings), EVENING, {"poll_interval_seconds": 2})
-        world = World(services, yahoo, hook)
+    with evening_world.of(folder, TICKERS, EVENING, {"poll_interval_seconds": 2}) as world:
         for session in UP_TO:
-            pretend(world.store, dt.date.fromisoformat(session))
-        with services.running():
+            evening_world.pretend(world.store, TICKERS, dt.date.fromisoformat(session))
+        with world.services.running():
             yield world
 
 
@@ -164,13 +86,13 @@ class BadFetch:
 def bad_fetch(world: World) -> BadFetch:
     with servers.webhook(world.hook):
         world.yahoo.faults["DOWN"] = Fault(status=503, body=b"upstream connect error", history_only=True)
-        [first] = world.outcomes([world.launch("DOWN")])
+        first = world.services.server.outcome(world.launch("DOWN", FRIDAY))
         world.services.until(lambda: world.titles, "the alert has come")
         told_of_the_first = list(world.titles)
-        [second] = world.outcomes([world.launch("DOWN")])
+        second = world.services.server.outcome(world.launch("DOWN", FRIDAY))
         world.everything_is_told()
         del world.yahoo.faults["DOWN"]
-        [third] = world.outcomes([world.launch("DOWN")])
+        third = world.services.server.outcome(world.launch("DOWN", FRIDAY))
         world.everything_is_told()
     return BadFetch([first, second, third], told_of_the_first, list(world.titles))
 
@@ -204,18 +126,18 @@ def outage(world: World, bad_fetch: BadFetch) -> Outage:
     world.yahoo.histories["HOLE"] = without_the_last(good["HOLE"])
     world.yahoo.histories["GAP"] = good["GAP"].drop(pd.Timestamp(LOST_SESSION))
     world.yahoo.faults["SLOW"] = Fault(delay=600)
-    asked = {"HOLE": world.launch("HOLE"), "GAP": world.launch("GAP")}
-    asked["SLOW"] = world.launch("SLOW", {"dagster/max_runtime": "5"})
+    asked = {"HOLE": world.launch("HOLE", FRIDAY), "GAP": world.launch("GAP", FRIDAY)}
+    asked["SLOW"] = world.launch("SLOW", FRIDAY, {"dagster/max_runtime": "5"})
     outcomes = {ticker: [world.services.server.outcome(run_id)] for ticker, run_id in asked.items()}
 
-    def undelivered() -> list[tuple]:
+    def undelivered() -> list[int]:
         waiting = world.rows(tables.deliveries, "receiver", "delivered", "attempts")
         return sorted(attempts for receiver, taken, attempts in waiting if receiver == "webhook" and taken is None)
 
-    def all_wait_and_one_was_tried_twice() -> list[tuple] | None:
+    def all_wait_and_one_was_tried_twice() -> list[int]:
         told = [message for (message,) in world.rows(tables.message_conditions, "message_id")]
         found = undelivered()
-        return found if None not in told and found and found[-1] >= 2 else None
+        return found if None not in told and found and found[-1] >= 2 else []
 
     waiting = world.services.until(all_wait_and_one_was_tried_twice, "the receiver was asked twice in vain", pace=60)
     with servers.webhook(world.hook):
@@ -223,7 +145,7 @@ def outage(world: World, bad_fetch: BadFetch) -> Outage:
         told = world.titles[before:]
         world.yahoo.histories |= good
         del world.yahoo.faults["SLOW"]
-        for ticker, run_id in [(ticker, world.launch(ticker)) for ticker in asked]:
+        for ticker, run_id in [(ticker, world.launch(ticker, FRIDAY)) for ticker in asked]:
             outcomes[ticker].append(world.services.server.outcome(run_id))
         world.everything_is_told()
     return Outage(outcomes, len(waiting), waiting[-1], told, world.titles[before + len(told) :])
@@ -270,7 +192,7 @@ class Late:
     before: str | None
     """The colour of its check; the test waits for red after the deadline, and for green after the run."""
     told: list[str]
-    run: dict
+    run: dict[str, Any]
     told_at_last: list[str]
 
 
@@ -279,24 +201,20 @@ def late(world: World, outage: Outage) -> Late:
     services, before = world.services, len(world.titles)
     assert services.clock.now < DEADLINE
 
-    def colour() -> str | None:
-        return world.check("report", "latest_session_is_there", "LATE", FRIDAY)
+    def its_colour() -> str | None:
+        return colour(world, "report", "latest_session_is_there", "LATE", FRIDAY)
 
-    def started() -> dict | None:
-        tags = [{"key": "dagster/partition", "value": f"{FRIDAY}|LATE"}]
-        found = services.server.ask(RUNS, filter={"tags": tags})["runsOrError"]["results"]
-        return found[0] if found else None
-
-    first = colour()
+    first = its_colour()
     with servers.webhook(world.hook):
         services.clock.set(DEADLINE)
-        services.until(lambda: colour() == "red", "the check is red")
+        services.until(lambda: its_colour() == "red", "the check is red")
         world.everything_is_told()
         told = world.titles[before:]
         services.switch_schedules(on=True)
-        run = services.until(started, "the daemon has started what is due")
+        its_runs = {"dagster/partition": f"{FRIDAY}|LATE"}
+        [run] = services.until(lambda: world.runs(tags=its_runs), "the daemon has started what is due")
         services.server.outcome(run["id"])
-        services.until(lambda: colour() == "green", "the check is green")
+        services.until(lambda: its_colour() == "green", "the check is green")
         services.switch_schedules(on=False)
         # The run asks the check itself, before the sensor looks.
         services.until(lambda: len(world.titles) > before + len(told), "the end is told")
@@ -311,13 +229,11 @@ def test_a_missing_report_turns_the_check_red_for_its_partition_and_is_told(worl
 
 def test_the_daemon_starts_what_is_due_by_itself(world: World, late: Late) -> None:
     """Of its schedules' real ticks: the last session of a week with training, and nothing of what is there already."""
-    tags = {tag["key"]: tag["value"] for tag in late.run["tags"]}
-    assert tags["dagster/schedule_name"] == "training_schedule"
+    assert late.run["tags"]["dagster/schedule_name"] == "training_schedule"
     assert late.run["jobName"] == "whole_graph_job"
     assert world.services.server.outcome(late.run["id"]) == "SUCCESS"
-    everything = world.services.server.ask(RUNS, filter={})["runsOrError"]["results"]
-    scheduled = [run for run in everything if "dagster/schedule_name" in {tag["key"] for tag in run["tags"]}]
-    assert [run["id"] for run in scheduled] == [late.run["id"]]
+    scheduled = [run["id"] for run in world.runs() if "dagster/schedule_name" in run["tags"]]
+    assert scheduled == [late.run["id"]]
 
 
 def test_once_the_report_is_there_the_check_is_green_and_the_end_is_told(late: Late) -> None:
@@ -352,9 +268,8 @@ def test_what_a_tick_of_the_schedules_would_start(world: World, moment: str, job
 
 
 def test_the_database_holds_what_dagster_knows(world: World, late: Late) -> None:
-    found = world.services.server.ask(RUNS, filter={"statuses": ["SUCCESS", "FAILURE"]})["runsOrError"]["results"]
     known = dict(world.rows(tables.runs, "run_id", "status"))
-    assert known == {run["id"]: run["status"].lower() for run in found}
+    assert known == {run["id"]: run["status"].lower() for run in world.runs("SUCCESS", "FAILURE")}
     checks = world.rows(tables.check_results, "ticker", "asset", "check", "severity", "passed")
     assert ("HOLE", "raw_prices", "last_session_is_present", "error", False) in checks
     assert ("GAP", "clean_prices", "sessions_are_complete", "warn", False) in checks

@@ -29,6 +29,10 @@ LAUNCH = """
     }"""
 
 
+class RefusedError(AssertionError):
+    """The web server answered, but did not do what was asked."""
+
+
 @dataclass(frozen=True)
 class Server:
     """A running `stock-assets ui`."""
@@ -44,7 +48,8 @@ class Server:
         )
         with urllib.request.urlopen(request, timeout=30) as response:
             answer = json.load(response)
-        assert "errors" not in answer, answer["errors"]
+        if "errors" in answer:
+            raise RefusedError(answer["errors"])
         return answer["data"]
 
     def launch(self, job: str, ticker: str, session: date, more_tags: Mapping[str, str] | None = None) -> str:
@@ -70,7 +75,8 @@ class Server:
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
         }
         launched = self.ask(LAUNCH, params=params)["launchPipelineExecution"]
-        assert launched["__typename"] == "LaunchRunSuccess", launched
+        if launched["__typename"] != "LaunchRunSuccess":
+            raise RefusedError(launched)
         return launched["run"]["runId"]
 
     def outcome(self, run_id: str) -> str:
