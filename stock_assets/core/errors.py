@@ -22,6 +22,7 @@ where it helps, what to do next. Whoever catches `StockAssetsError` can print `s
     ├── ModelError                 a model that can't be fitted on the rows given
     │   └── OutOfMemoryError       the memory was not enough: not worth another try
     ├── ModelExpiredError          no model or evaluation within the last ten sessions
+    ├── BackfillError              sessions that a backfill could not make
     ├── ArtefactError
     │   ├── MissingArtefactError   never materialised, or deleted
     │   └── DamagedArtefactError   not the bytes that were written
@@ -128,6 +129,10 @@ class OutOfMemoryError(ModelError):
 
 class ModelExpiredError(StockAssetsError):
     """No model or evaluation within the last ten sessions."""
+
+
+class BackfillError(StockAssetsError):
+    """Sessions of a ticker that a backfill could not make; the others are made."""
 
 
 class ArtefactError(StockAssetsError):

@@ -15,6 +15,7 @@ from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 from pydantic import Field
 
 from stock_assets.core.errors import (
+    BackfillError,
     DamagedArtefactError,
     MissingArtefactError,
     SettingsError,
@@ -73,10 +74,10 @@ def job(grid: dg.MultiPartitionsDefinition, steps: partition_maker.Steps) -> dg.
             asked = sessions_asked_for(grid, context.resources.watchlist.tickers, config, context.resources.clock.now())
             if not config.force:
                 require_one_source(context.resources.store, config.ticker, asked, context.resources.prices.name)
+            with open_storage.held_open(context.instance):
+                _Backfill(context, config, steps).run(asked)
         except StockAssetsError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
-        with open_storage.held_open(context.instance):
-            _Backfill(context, config, steps).run(asked)
 
     @dg.job(
         name="backfill_job",
@@ -150,23 +151,22 @@ class _Backfill:
         self._store: ArtefactStore = context.resources.store
 
     def run(self, asked: Sequence[date]) -> None:
-        """Raises `Failure` with one line when sessions failed, or when the source went silent."""
+        """Raises `BackfillError` when sessions failed, or when the source went silent."""
         maker = partition_maker.PartitionMaker(self._context, self._steps, self._config.ticker)
         told_of = self._told_of(asked)
         failed: dict[date, str] = {}
-        made = skipped = 0
+        made = whole = 0
         for place, session in enumerate(asked):
             plan = self._plan(session)
             if not self._config.force and self._is_whole(plan, told_of):
-                skipped += 1
+                whole += 1
                 continue
             try:
                 outcome = maker.make(session, plan.wanted)
             except partition_maker.SourceSilentError as error:
-                raise self._failure(
-                    f"the price source does not answer, {len(asked) - place} of {len(asked)} sessions are not made; "
-                    f"start the backfill again later: {error}",
-                    failed,
+                raise BackfillError(
+                    f"{self._config.ticker}: the price source does not answer, so {len(asked) - place} of {len(asked)} "
+                    f"sessions are not made; start the backfill again later: {error}"
                 ) from error
             if outcome.why is None:
                 made += 1
@@ -174,16 +174,15 @@ class _Backfill:
             else:
                 failed[session] = outcome.why
                 self._context.log.error(f"{session}: failed: {outcome.why}")
-        self._context.log.info(f"{made} sessions made, {skipped} were whole, {len(failed)} failed")
+        self._context.log.info(f"{made} sessions made, {whole} were whole, {len(failed)} failed")
         if failed:
             lines = [f"{session} ({why})" for session, why in list(failed.items())[:_TOLD_FAILURES]]
-            more = f" and {len(failed) - _TOLD_FAILURES} more" if len(failed) > _TOLD_FAILURES else ""
-            raise self._failure(f"{len(failed)} of {len(asked)} sessions failed: {'; '.join(lines)}{more}", failed)
-
-    def _failure(self, told: str, failed: dict[date, str]) -> dg.Failure:
-        lines = [dg.TableRecord({"session": str(session), "why": why}) for session, why in failed.items()]
-        metadata = {"failed sessions": dg.MetadataValue.table(lines)} if lines else None
-        return dg.Failure(f"{self._config.ticker}: {told}", metadata=metadata, allow_retries=False)
+            more = (
+                f" and {len(failed) - _TOLD_FAILURES} more, see the run's log" if len(failed) > _TOLD_FAILURES else ""
+            )
+            raise BackfillError(
+                f"{self._config.ticker}: {len(failed)} of {len(asked)} sessions failed: {'; '.join(lines)}{more}"
+            )
 
     def _plan(self, session: date) -> Plan:
         """What is to be made of a session, once what is before it is made."""

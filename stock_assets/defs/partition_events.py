@@ -23,6 +23,7 @@ from dagster._core.definitions.data_version import (
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
+from dagster._core.definitions.partitions.utils.multi import get_tags_from_multi_partition_key
 from dagster._core.events import AssetMaterializationPlannedData
 from dagster._utils.warnings import disable_dagster_warnings
 
@@ -44,6 +45,7 @@ class PartitionEvents:
             tags[get_input_data_version_tag(key)] = version.value
             tags[get_input_event_pointer_tag(key)] = str(made.storage_id) if made else NULL_EVENT_POINTER
         tags[DATA_VERSION_TAG] = compute_logical_data_version(code_version, inputs).value
+        tags |= get_tags_from_multi_partition_key(self._partition)
         with disable_dagster_warnings():  # that tags of its own name are for Dagster
             event = dg.AssetMaterialization(asset, metadata=metadata, partition=self._partition, tags=tags)
         self._context.log_event(event)

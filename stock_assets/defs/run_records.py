@@ -29,7 +29,9 @@ FINISHED = {
 }
 
 _FETCHING = "raw_prices"
+_TICKER_TAG = f"dagster/partition/{partitions.TICKER}"
 _STARTS = (dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_RESTARTED)
+_CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 _PLANS = (dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
 _READ = {
     *_STARTS,
@@ -56,7 +58,9 @@ def read(instance: dg.DagsterInstance, record: dg.RunRecord) -> "RunRecord":
     if failures.stopped(events):
         found = replace(found, status="canceled", error=f"{where}: somebody stopped the run")
     elif run.status == dg.DagsterRunStatus.FAILURE:
-        found = replace(found, error=failures.cause_of(events, where).why)
+        # A check of one partition, among the many of a backfill, is not why the run failed.
+        causes = events if partition else [event for event in events if event.event_type != _CHECKED]
+        found = replace(found, error=failures.cause_of(causes, where).why)
     return replace(
         found,
         steps=tuple(_steps(log, where)),
@@ -75,7 +79,8 @@ def unreadable(record: dg.RunRecord, error: Exception) -> "RunRecord":
 def _without_log(record: dg.RunRecord) -> "RunRecord":
     from stock_assets.monitoring.records import RunRecord
 
-    ticker, session = _partition(record) or (None, None)
+    # A backfill is about one ticker, but no session.
+    ticker, session = _partition(record) or (record.dagster_run.tags.get(_TICKER_TAG), None)
     return RunRecord(
         run_id=record.dagster_run.run_id,
         job=record.dagster_run.job_name,
@@ -108,7 +113,9 @@ def _split(partition_key: str | None) -> tuple[str, date] | None:
 def _where(record: dg.RunRecord) -> str:
     """What a run is about: the words its error begins with."""
     partition = _partition(record)
-    return record.dagster_run.job_name if partition is None else f"{partition[0]} {partition[1]}"
+    if partition is None:
+        return record.dagster_run.tags.get(_TICKER_TAG, record.dagster_run.job_name)
+    return f"{partition[0]} {partition[1]}"
 
 
 def _at(entry: dg.EventLogEntry) -> datetime:

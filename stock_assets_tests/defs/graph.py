@@ -137,6 +137,17 @@ class Graph:
             asset_selection=selection,
         )
 
+    def backfill(
+        self, first: object, last: object, *, ticker: str = "TSLA", **config: Any
+    ) -> dg.ExecuteInProcessResult:
+        """Run the job that makes the sessions from `first` to `last`; `config`: what else its Launchpad holds."""
+        asked = {"ticker": ticker, "first": str(first), "last": str(last), **config}
+        return self.defs.resolve_job_def("backfill_job").execute_in_process(
+            instance=self.instance,
+            run_config=_QUIET | {"ops": {"backfill": {"config": asked}}},
+            raise_on_error=False,
+        )
+
     def check(self, asset: str) -> dg.ExecuteInProcessResult:
         """Ask the checks of one asset again, for TSLA on SESSION, without materialising it."""
         checks = {

@@ -214,3 +214,26 @@ def test_a_log_that_can_not_be_read(finished):
     assert (run.status, run.error) == ("success", f"{WHERE}: its log can't be read: no events")
     assert run.steps == ()
     assert run.ended == dt.datetime.fromtimestamp(record.end_time, dt.UTC)
+
+
+def test_a_backfill_is_of_a_ticker_and_of_many_sessions(make_graph):
+    """Why it failed is not one session's check: that is told by the check itself, of its own session."""
+
+    def spoilt(bars: pd.DataFrame, ticker: str, session: dt.date) -> pd.DataFrame:
+        hole = {pd.Timestamp(session): pd.Timestamp(graph.later(9))}
+        return bars.rename(index=hole) if session == graph.later(1) else bars
+
+    made = make_graph(prices=graph.CannedSource(change=spoilt))
+    result = made.backfill(graph.SESSION, graph.later(2))
+    run = read(made, result.run_id)
+    assert (run.job, run.status, run.ticker, run.session) == ("backfill_job", "failure", "TSLA", None)
+    assert run.error.startswith("TSLA: 1 of 3 sessions failed: 2024-03-11 (check last_session_is_present on raw_prices")
+    [step] = run.steps
+    assert (step.step, step.status, step.error) == ("backfill", "failure", run.error)
+    sessions = [graph.later(n) for n in range(3)]
+    assert [one.session for one in run.materialisations if one.asset == "raw_prices"] == sessions
+    assert [one.session for one in run.materialisations if one.asset == "features"] == [sessions[0], sessions[2]]
+    assert {one.ticker for one in (*run.materialisations, *run.checks)} == {"TSLA"}
+    blocked = [(one.check, one.session) for one in run.checks if one.blocking and not one.passed]
+    assert blocked == [("last_session_is_present", sessions[1])]
+    assert run.fetches == ()
