@@ -68,6 +68,13 @@ def test_features_are_timed_beside_the_same_values_in_pandas():
     assert {"build_features", "build_features_of_many", "features_do_not_look_ahead"} <= first_words(output)
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux's /proc")
+def test_memory_is_told_of_each_of_the_processes():
+    output = run("services_memory")
+    for process in ("code server", "daemon", "web server", "stock-assets ui", "all"):
+        assert f"\n{process}, resident" in output
+
+
 def test_different_bytes_end_the_benchmark():
     with pytest.raises(SystemExit, match=r"the run \(2 files\) and the script \(1 files\) don't hold the same: a, b"):
         measuring.require_equal_bytes({"a": b"1", "b": b"2"}, {"a": b"3"}, "the run", "the script")
