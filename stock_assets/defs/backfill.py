@@ -26,7 +26,7 @@ from stock_assets.defs import jobs, on_hand, open_storage, partition_maker, part
 from stock_assets.storage import snapshots
 from stock_assets.storage.artefacts import ArtefactStore
 
-MOST_SESSIONS = 300
+MOST_SESSIONS = 600
 """Of one run: monitoring reads the log of a run in one go, for which Dagster gives it a minute."""
 
 _TICKER_TAG = f"dagster/partition/{partitions.TICKER}"
