@@ -110,6 +110,7 @@ class Services:
         grpc = {"host": "127.0.0.1", "port": self._ports[CODE], "location_name": _LOCATION}
         (place.folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": grpc}]}))
         self._processes: dict[str, subprocess.Popen] = {}
+        self._logged: dict[str, int] = {}
         self._groups: list[int] = []
         self.initial_schedules: dict[str, str] = {}
 
@@ -144,7 +145,8 @@ class Services:
             WEB: ["dagster_webserver", "-w", workspace, "-p", port],
             DAEMON: ["dagster._daemon", "run", "-w", workspace],
         }[name]
-        with (self.place.folder / f"{name}.log").open("ab") as log:
+        with self._log(name).open("ab") as log:
+            self._logged[name] = log.tell()
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *words],
                 cwd=self.place.folder,
@@ -156,8 +158,11 @@ class Services:
             )
         self._groups.append(self._processes[name].pid)
 
+    def _log(self, name: str) -> Path:
+        return self.place.folder / f"{name}.log"
+
     def is_ready(self, name: str) -> bool:
-        """Whether the process of that name answers; of the daemon, whether it lives."""
+        """Whether the process of that name answers; of the daemon, whether it has begun its work."""
         process = self._processes[name]
         if process.poll() is not None:
             return False
@@ -170,12 +175,14 @@ class Services:
                     return True
         except (URLError, ConnectionError, TimeoutError):
             return False
-        return True
+        with self._log(DAEMON).open("rb") as log:
+            log.seek(self._logged[DAEMON])
+            return b"Instance is configured with the following daemons" in log.read()
 
     def wait_for(self, name: str) -> None:
         def answers() -> bool:
-            log = self.place.folder / f"{name}.log"
-            assert self._processes[name].poll() is None, f"{name} has ended:\n{log.read_text()[-3000:]}"
+            ended = self._processes[name].poll() is not None
+            assert not ended, f"{name} has ended:\n{self._log(name).read_text()[-3000:]}"
             return self.is_ready(name)
 
         self.until(answers, f"{name} answers", pace=0)
