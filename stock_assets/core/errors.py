@@ -25,7 +25,8 @@ where it helps, what to do next. Whoever catches `StockAssetsError` can print `s
     ├── BackfillError              sessions that a backfill could not make
     ├── ArtefactError
     │   ├── MissingArtefactError   never materialised, or deleted
-    │   └── DamagedArtefactError   not the bytes that were written
+    │   ├── DamagedArtefactError   not the bytes that were written
+    │   └── NotWholeError          artefacts that do not belong together
     └── MonitoringError            the monitoring database can't be reached, read or written
 """
 
@@ -145,6 +146,13 @@ class MissingArtefactError(ArtefactError):
 
 class DamagedArtefactError(ArtefactError):
     """An artefact whose bytes are not those that were written."""
+
+
+class NotWholeError(ArtefactError):
+    """Artefacts of a ticker and session that do not belong together: a forecast that its prices and model don't give.
+
+    Some were made again, and others not, or not yet.
+    """
 
 
 class MonitoringError(StockAssetsError):
