@@ -23,6 +23,8 @@ where it helps, what to do next. Whoever catches `StockAssetsError` can print `s
     │   └── OutOfMemoryError       the memory was not enough: not worth another try
     ├── ModelExpiredError          no model or evaluation within the last ten sessions
     ├── BackfillError              sessions that a backfill could not make
+    ├── QuestionsError             a table of questions, or of prices, that can't be answered as a whole
+    │   └── TooManyRowsError       more rows than are taken at once
     ├── ArtefactError
     │   ├── MissingArtefactError   never materialised, or deleted
     │   ├── DamagedArtefactError   not the bytes that were written
@@ -134,6 +136,14 @@ class ModelExpiredError(StockAssetsError):
 
 class BackfillError(StockAssetsError):
     """Sessions of a ticker that a backfill could not make; the others are made."""
+
+
+class QuestionsError(StockAssetsError):
+    """A table of questions, or of prices, that can't be answered as a whole: no row of it was."""
+
+
+class TooManyRowsError(QuestionsError):
+    """A table with more rows than are taken at once."""
 
 
 class ArtefactError(StockAssetsError):
