@@ -5,6 +5,7 @@ tables       what it holds
 records      what is known of a finished run, as plain values
 intake       records into the database; doing it again changes nothing
 forecasts    every forecast made and, once known, what happened
+served       how often each forecast was told, minute by minute
 observations what a run, or the calendar, says about what may be wrong
 conditions   what is wrong now: rules of what opens, goes on, worsens and recovers
 condition_store  ... and where they are kept

@@ -109,13 +109,15 @@ def _first(origin: str, made: datetime.datetime, run_id: str | None) -> tuple[bo
 def lacking(connection: sa.Connection, ticker: str, *, since: datetime.datetime) -> list[Lacking]:
     """The ticker's `predictions` artefacts made since then whose forecasts are not stored, the earliest first.
 
-    One that was made again unchanged counts once, as it was made first.
+    One that was made again unchanged counts once, as it was made first. One that was only served so far is not stored
+    as the run's yet: somebody may ask for it while the run that made it is still at the report.
     """
     made = tables.materialisations
     stored = sa.exists().where(
         _FORECASTS.c.ticker == made.c.ticker,
         _FORECASTS.c.session == made.c.session,
         _FORECASTS.c.checksum == made.c.checksum,
+        _FORECASTS.c.origin == ASSET,
     )
     query = (
         sa.select(made.c.session, made.c.checksum, made.c.run_id, made.c.made)

@@ -158,6 +158,18 @@ outcomes = sa.Table(
     sa.PrimaryKeyConstraint("ticker", "session", "target_session"),
 )
 
+served = sa.Table(
+    "served",
+    metadata,
+    sa.Column("ticker", sa.String(32), nullable=False),
+    sa.Column("session", sa.Date, nullable=False, comment="After whose close the forecast was made"),
+    sa.Column("checksum", sa.String(128), nullable=False, comment="Of the forecast, as in forecasts"),
+    sa.Column("route", sa.String(32), nullable=False, comment="Who answered with it: predict, batch ..."),
+    sa.Column("minute", Moment, nullable=False, comment="The minute in which it was served, by its beginning"),
+    sa.Column("times", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("ticker", "session", "checksum", "route", "minute"),
+)
+
 conditions = sa.Table(
     "conditions",
     metadata,
