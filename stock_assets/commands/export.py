@@ -11,7 +11,7 @@ from stock_assets.core.errors import ArtefactError, MissingArtefactError
 from stock_assets.reporting import text
 from stock_assets.settings import Settings
 from stock_assets.sources import base
-from stock_assets.storage import atomic, formats
+from stock_assets.storage import atomic, formats, recent
 from stock_assets.storage.snapshots import Snapshot
 
 if TYPE_CHECKING:
@@ -68,10 +68,8 @@ def export(
 
 def _evaluation(snapshot: Snapshot) -> dict[str, Any]:
     """The evaluation that the report shows: that of the session, or of the one that last trained a model."""
-    from stock_assets.defs import partitions
-
     store, ticker, session = snapshot.store, snapshot.ticker, snapshot.session
-    last = store.latest("evaluation", ticker, not_after=session, not_before=partitions.lookback(session))
+    last = recent.find(store, "evaluation", ticker, session)
     return Snapshot(store, ticker, last or session).document("evaluation")
 
 

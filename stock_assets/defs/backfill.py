@@ -186,7 +186,7 @@ class _Backfill:
 
     def _plan(self, session: date) -> Plan:
         """What is to be made of a session, once what is before it is made."""
-        from stock_assets.core import evenings
+        from stock_assets.core import evenings, model_card
 
         training = self._config.training == "every" or (
             self._config.training == "weekly" and evenings.ends_a_week(session)
@@ -198,7 +198,7 @@ class _Backfill:
             model = on_hand.last_model(self._store, self._config.ticker, session)
             if evenings.model_age(session, model) is None:
                 left_out |= set(_FORECASTS)
-                without = f"; no forecast: there is no model of the last {partitions.MODEL_LIFETIME} sessions"
+                without = f"; no forecast: there is no model of the last {model_card.EXPIRES_AFTER_SESSIONS} sessions"
         every = (*jobs.DAILY_ASSETS, *jobs.TRAINING_ASSETS)
         return Plan(session, tuple(asset for asset in every if asset not in left_out), without)
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from stock_assets.core.errors import ArtefactError, ModelExpiredError, StockAssetsError
+from stock_assets.core.errors import ArtefactError, StockAssetsError
 from stock_assets.defs import asset_checks, logs, partitions
-from stock_assets.storage import formats, models
+from stock_assets.storage import formats, models, recent
 from stock_assets.storage.artefacts import ArtefactStore
 
 
@@ -71,16 +71,7 @@ class ArtefactIOManager(dg.IOManager, ABC):
 
     def newest(self, slot: Slot) -> Slot:
         """The newest of the ten sessions up to that of `slot` that is stored. Raises `ModelExpiredError`."""
-        asset, ticker, session = slot
-        first = partitions.lookback(session)
-        found = self._store.latest(asset, ticker, not_after=session, not_before=first)
-        if found is None:
-            raise ModelExpiredError(
-                f"{ticker} {session}: there is no {asset} from the last {partitions.MODEL_LIFETIME} sessions, {first} "
-                f"to {session}: the model has expired; materialise model, backtest and evaluation of {ticker}, session "
-                f"{session}"
-            )
-        return Slot(asset, ticker, found)
+        return slot._replace(session=recent.most_recent(self._store, *slot))
 
 
 def _loading(context: dg.InputContext) -> str:

@@ -15,8 +15,6 @@ SESSION = "date"
 TICKER = "ticker"
 # In the place of a ticker for what is about all of them: no ticker has an underscore (see core.tickers).
 ALL_TICKERS = "ALL_TICKERS"
-# How far back `predictions` and `report` look for a model: older ones have expired.
-MODEL_LIFETIME = 10
 
 _LAST_YEAR = 2050
 # Midnight two hours east of Greenwich is 22:00 UTC: after the New York close on every session of the year, half-days
@@ -59,17 +57,10 @@ def split(partition_key: str) -> tuple[str, date]:
 
 
 def most_recent() -> dg.AssetIn:
-    """Input that takes the newest artefact of the last ten sessions of the same ticker (see io_managers).
+    """Input that takes the newest artefact of the last ten sessions of the same ticker (see storage.recent).
 
     To Dagster it is an ordinary dependency on the same partition. Told of all ten by a partition mapping, it takes
     the nine later sessions of `predictions` for downstream of a model: a backfill of one session then materialises
     those too, in runs of their own, and lets a failure of one session hold up the nine after it.
     """
     return dg.AssetIn(metadata={"most_recent": True})
-
-
-def lookback(session: date) -> date:
-    """The first of the ten sessions in which `most_recent` looks; the last is `session` itself."""
-    from stock_assets.core import sessions
-
-    return sessions.previous_session(session, MODEL_LIFETIME - 1)

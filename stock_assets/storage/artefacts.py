@@ -249,6 +249,11 @@ class ArtefactStore:
             ) from error
 
 
+def checksum_of(session: datetime.date, files: Mapping[str, bytes]) -> str:
+    """`Seal.checksum` of an artefact of that session that consists of `files` (suffix -> bytes), all of them."""
+    return _seal({f"{session}{suffix}": data for suffix, data in files.items()}).checksum
+
+
 def _read(
     folder: "_LocalFolder | _RemoteFolder", artefact: _Artefact, suffixes: Collection[str] | None
 ) -> dict[str, bytes]:

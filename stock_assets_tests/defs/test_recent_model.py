@@ -5,7 +5,6 @@ import json
 
 import pandas as pd
 
-from stock_assets.defs import partitions
 from stock_assets_tests.defs.graph import (
     PRICES,
     SESSION,
@@ -39,7 +38,7 @@ def test_a_model_of_up_to_nine_sessions_ago_is_used(make_graph):
 def test_the_card_tells_the_same_lifetime(finished):
     graph, _ = finished
     card = json.loads(graph.store.read("model", "TSLA", SESSION)[".json"])
-    assert card["expires_after_sessions"] == partitions.MODEL_LIFETIME
+    assert card["expires_after_sessions"] == 10
 
 
 def test_a_model_of_ten_sessions_ago_has_expired(make_graph):
