@@ -129,7 +129,10 @@ def _text(raw: bytes) -> tuple[str | None, str | None]:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         came = told(raw.decode("utf-8", "surrogateescape"))
-        return None, f"byte {error.start + 1} of the line is not UTF-8: came {came}; expected UTF-8, or UTF-16 with a BOM"
+        return (
+            None,
+            f"byte {error.start + 1} of the line is not UTF-8: came {came}; expected UTF-8, or UTF-16 with a BOM",
+        )
     if "\0" in text:
         return None, f"a NUL character: came {told(text)}; expected text"
     return text, None

@@ -112,7 +112,7 @@ def _read(path: Path, ticker: str, session: dt.date) -> list[tuple[dt.date, dict
                 continue
             line = lines.line_num
             came = dict(zip(header, cells, strict=False))
-            date = _date(came.get(_SESSION, ""))
+            date = to_date(came.get(_SESSION, ""))
             if date is None:
                 raise malformed(f"column Date: came {came.get(_SESSION, '')!r}; expected a date like 2024-03-08", line)
             if date <= session and len(cells) != len(header):
@@ -123,7 +123,8 @@ def _read(path: Path, ticker: str, session: dt.date) -> list[tuple[dt.date, dict
                     values[name] = 0.0
                     continue
                 # A row cut short says nothing about splits, not "no split".
-                value = _number(came[column], empty=0.0 if column in _EVENTS else math.nan) if column in came else None
+                empty = 0.0 if column in _EVENTS else math.nan
+                value = to_number(came[column], empty=empty) if column in came else None
                 if column == _SPLITS and value is not None and value < 0:
                     value = None
                 if value is None:
@@ -141,7 +142,8 @@ def _read(path: Path, ticker: str, session: dt.date) -> list[tuple[dt.date, dict
     return sorted(rows, key=lambda row: row[0])
 
 
-def _date(cell: str) -> dt.date | None:
+def to_date(cell: str) -> dt.date | None:
+    """The cell's date, YYYY-MM-DD with or without a time after it; None where there is something else."""
     match = _DATE.fullmatch(cell.strip())
     if match is None:
         return None
@@ -151,7 +153,7 @@ def _date(cell: str) -> dt.date | None:
         return None
 
 
-def _number(cell: str, *, empty: float) -> float | None:
+def to_number(cell: str, *, empty: float) -> float | None:
     """The cell's number, `empty` where there is none, None where there is something else."""
     cell = cell.strip()
     if cell.lower() in _MISSING:

@@ -5,18 +5,29 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by a file with `data`; its folder is made when absent.
+    """Replace `path` by a file with `data`. All else as `replacement`."""
+    with replacement(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacement(path: Path) -> Iterator[BinaryIO]:
+    """A new file to write into, by which `path` is replaced when the block ends; its folder is made when absent.
 
     Written under a temporary name in the same folder, synced and renamed: a reader, or a kill at any moment, finds the
-    old file or the new one. Raises `OSError` as the file system does; nothing half-written stays.
+    old file or the new one. Raises `OSError` as the file system does; when the block raises, nothing half-written stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        write_synced(temporary, data)
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
     finally:
