@@ -85,6 +85,12 @@ class Settings:
             "STOCK_ASSETS_UI_URL", "Where people reach the Dagster UI: what alerts link to", "http://127.0.0.1:3000"
         )
     )
+    serve_token: str | None = field(
+        repr=False,
+        metadata=_setting(
+            "STOCK_ASSETS_SERVE_TOKEN", "What clients of 'serve' have to show, as a bearer token; a secret", "-"
+        ),
+    )
     yahoo_url: str | None = field(
         metadata=_setting("STOCK_ASSETS_YAHOO_URL", "Send Yahoo's requests to this base URL instead", "-")
     )
@@ -155,6 +161,7 @@ class Settings:
             alert_email_from=sender[0] if sender else None,
             smtp_url=smtp_url,
             ui_url=_web(text("STOCK_ASSETS_UI_URL") or "http://127.0.0.1:3000"),
+            serve_token=_checked(_token, text("STOCK_ASSETS_SERVE_TOKEN")),
             yahoo_url=text("STOCK_ASSETS_YAHOO_URL"),
             log_dir=path("STOCK_ASSETS_LOG_DIR", root / "logs"),
             retry_delay=number("STOCK_ASSETS_RETRY_DELAY", "5", "seconds", 0, 3600),
@@ -212,9 +219,11 @@ class Settings:
 
 
 def without_secrets(variable: str, value: str | None) -> str | None:
-    """A setting's value as it may be shown: passwords as ***, and of a webhook only whose it is."""
+    """A setting's value as it may be shown: passwords and tokens as ***, and of a webhook only whose it is."""
     if value is None:
         return None
+    if variable == "STOCK_ASSETS_SERVE_TOKEN":
+        return "***"
     if variable == "STOCK_ASSETS_ALERT_WEBHOOK":
         host = urlsplit(value).netloc.rpartition("@")[2]
         return f"{value.partition('://')[0]}://{host}/***"
@@ -233,6 +242,15 @@ def _checked(check: Callable[[str], object], value: str | None) -> str | None:
     if value is not None:
         check(value)
     return value
+
+
+def _token(token: str) -> None:
+    # What a header can carry (RFC 6750), and nobody guesses in an afternoon.
+    if not re.fullmatch(r"[A-Za-z0-9._~+/=-]{8,500}", token):
+        raise SettingsError(
+            f"STOCK_ASSETS_SERVE_TOKEN, of {len(token)} characters, can't be a token; expected 8 to 500 letters, digits "
+            "and any of ._~+/=-"
+        )
 
 
 def _web(url: str) -> str:

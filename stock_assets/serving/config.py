@@ -40,7 +40,7 @@ class Config:
 
     @classmethod
     def from_settings(cls, settings: Settings, *, token: str | None = None) -> Self:
-        """The config of a server or a batch with these settings."""
+        """The config of a server or a batch with these settings; `token` takes the place of theirs."""
         return cls(
             data_dir=settings.data_dir,
             source=settings.source,
@@ -48,5 +48,5 @@ class Config:
             log_dir=settings.log_dir,
             database_url=settings.database_url,
             deadline=datetime.timedelta(hours=settings.deadline_hours),
-            token=token,
+            token=settings.serve_token if token is None else token,
         )
