@@ -6,7 +6,6 @@ How it is told to whom is for the routes and the batch; which forecast it is, fo
 import datetime
 import functools
 import json
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from stock_assets.core import evenings, freshness, model_card, sessions
@@ -112,23 +111,6 @@ def _cell(value: Any) -> str:
 
 
 @functools.lru_cache(maxsize=_TOLD)
-def as_json_text(forecast: Forecast, standing: Standing) -> bytes:
-    """`as_json` as UTF-8 in one line, which ends; made once for each forecast and standing."""
+def json_text(forecast: Forecast, standing: Standing) -> bytes:
+    """`as_json` as UTF-8, a line with its end; made once for each forecast and standing."""
     return (json.dumps(as_json(forecast, standing), ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-@functools.lru_cache(maxsize=_TOLD)
-def as_csv_text(forecast: Forecast, standing: Standing) -> str:
-    """`as_cells` as a part of a CSV line, quoted where needed, without its end; made once as well."""
-    return ",".join(map(quoted, as_cells(forecast, standing)))
-
-
-def quoted(cell: str) -> str:
-    """A cell as a CSV has it (RFC 4180)."""
-    return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in ',"\r\n') else cell
-
-
-def told(row: Mapping[str, Any]) -> bytes:
-    """A row as bytes, the same for the same row: what a checksum of it is taken over."""
-    plain = {name: value.isoformat() if isinstance(value, datetime.date) else value for name, value in row.items()}
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
