@@ -17,6 +17,7 @@ from stock_assets import terminal
 from stock_assets import watchlist as watchlists
 from stock_assets.core import configuration
 from stock_assets.core.errors import SessionError, SettingsError, StockAssetsError
+from stock_assets.core.tickers import check_ticker
 from stock_assets.settings import SOURCES, Settings
 
 
@@ -229,6 +230,84 @@ def inspect(ticker: str, as_of: str | None, source: str | None, limit: int) -> N
             terminal.out.print(escape(line.text), style=line.style)
 
 
+@commands.command(short_help="Tell the newest forecasts, or answer a CSV of questions.")
+@click.argument("tickers", nargs=-1, metavar="[TICKER ...]")
+@click.option("--as-of", metavar="DATE", help="Session, YYYY-MM-DD.  [default: the newest that has a forecast]")
+@click.option("--allow-stale", is_flag=True, help="Also those that are late, or whose model has expired.")
+@click.option(
+    "--source", type=click.Choice(SOURCES), help="Whose data folder.  [default: the one with the newest forecast]"
+)
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON a ticker, as GET /predict answers.")
+@click.option(
+    "--input",
+    "questions",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="CSV of questions: a column ticker, with or without as_of; or one ticker's prices, Date to Volume.",
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="CSV to write the answers to.")
+@click.option("--ticker", "whose", metavar="TICKER", help="Whose prices they are, for a table without that column.")
+def predict(
+    tickers: tuple[str, ...],
+    as_of: str | None,
+    allow_stale: bool,
+    source: str | None,
+    as_json: bool,
+    questions: Path | None,
+    output: Path | None,
+    whose: str | None,
+) -> None:
+    """Tell the stored forecasts of TICKERs, or answer the questions in a file with a file of forecasts."""
+    if questions is not None:
+        if output is None or tickers or as_of or as_json:
+            raise click.UsageError("--input goes with --output, and without TICKER, --as-of and --json")
+        _predict_file(source, questions, output, whose, allow_stale)
+    elif not tickers or output is not None or whose is not None:
+        raise click.UsageError("nothing to predict: give a TICKER, or --input and --output")
+    else:
+        _predict_tickers(source, tickers, as_of, allow_stale, as_json)
+
+
+def _predict_tickers(
+    source: str | None, tickers: tuple[str, ...], as_of: str | None, allow_stale: bool, as_json: bool
+) -> None:
+    settings = Settings.from_environment()
+    wanted = list(dict.fromkeys(check_ticker(ticker) for ticker in tickers))
+    from stock_assets.commands import predict as predicting
+
+    session = None if as_of is None else predicting.session_asked_for(as_of)
+    teller = predicting.Teller(settings, source, wanted)
+    failed = False
+    for ticker in wanted:
+        try:
+            told = teller.tell(ticker, session, allow_stale=allow_stale)
+        except StockAssetsError as error:
+            failed = True
+            _tell(error)
+            continue
+        if as_json:
+            click.echo(told.as_json)
+            continue
+        for line in told.lines:
+            terminal.out.print(escape(line))
+        terminal.warn("SIMULATED PRICES, NOT REAL ONES" if told.is_simulated else None)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _predict_file(source: str | None, questions: Path, output: Path, whose: str | None, allow_stale: bool) -> None:
+    settings = Settings.from_environment()
+    from stock_assets.commands import predict as predicting
+
+    with terminal.rows(questions.name) as progress:
+        teller = predicting.Teller(settings, source)
+        outcome = teller.answer(questions, output, whose, allow_stale=allow_stale, progress=progress)
+    terminal.warn("SIMULATED PRICES, NOT REAL ONES" if outcome.is_simulated else None)
+    bad = f"; {outcome.failed:,} rows without one, each with its error" if outcome.failed else ""
+    terminal.out.print(f"{outcome.predicted:,} forecasts in {escape(terminal.short_path(str(output)))}{bad}")
+    if not outcome.predicted:
+        raise click.exceptions.Exit(1)
+
+
 @commands.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
@@ -248,6 +327,31 @@ def ui(host: str, port: int, source: str | None) -> None:
     )
     sys.stdout.flush()
     interface.serve(choice.settings, host, port)
+
+
+@commands.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), help="Processes that answer.  [default: one a processor, 2 to 4]"
+)
+@click.option(
+    "--source", type=click.Choice(SOURCES), help="Whose data folder.  [default: the one with the newest forecast]"
+)
+def serve(host: str, port: int, workers: int | None, source: str | None) -> None:
+    """Serve the forecasts over HTTP; stop with Ctrl-C."""
+    settings = Settings.from_environment()
+    watchlists.read(settings.watchlist)
+    from stock_assets.commands import serve as serving
+
+    place = serving.place(settings, source)
+    listener = serving.listen(host, port)
+    terminal.warn(serving.warning(listener, place))
+    terminal.warn("SIMULATED PRICES, NOT REAL ONES" if place.source == "simulated" else None)
+    url = serving.address(listener)
+    terminal.out.print(f"[bold]Forecasts[/] on {url}, source {place.source}; stop with Ctrl-C")
+    sys.stdout.flush()
+    serving.serve(place, listener, workers)
 
 
 @commands.command()

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +40,16 @@ def progress(ticker: str, total: int) -> Iterator["Bar | Lines"]:
         console = Console(file=terminal, highlight=False)
         with Bars(*columns, console=console, transient=True) as bars:
             yield Bar(bars, ticker, total)
+
+
+@contextmanager
+def rows(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Shows how many rows of a file are done: call it with them, and with all there are. Only in a terminal."""
+    columns = (TextColumn("[bold]{task.description}"), BarColumn(bar_width=27), MofNCompleteColumn())
+    shown = sys.stdout.isatty()
+    with Bars(*columns, TimeElapsedColumn(), console=out, transient=True, disable=not shown) as bars:
+        task = bars.add_task(escape(name), total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 class Bar:

@@ -1,4 +1,4 @@
-"""Lines of a CSV that may hold anything: read one at a time without ever failing, and written so that nothing in them acts.
+"""Lines of a CSV that may hold anything: read one by one without ever failing, and harmless where they are told again.
 
 A line is what stands between two line breaks (LF, CR LF or CR), also where quotes are left open: one stray quote spoils
 its own line and none after it. So no cell reaches over a line break here, as it may in some CSV files.
@@ -22,6 +22,7 @@ _SHOWN_CHARACTERS = 60
 # What a spreadsheet takes for the beginning of a formula; the wide ones too, where Chinese or Japanese is written.
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 _QUOTED = '",;\t\r\n'
+_ESCAPED = frozenset('",;\\')
 
 
 class Readable(Protocol):
@@ -171,10 +172,9 @@ def told(text: str) -> str:
     an apostrophe in front, as is custom. Shortened to 60 characters and "...". A ticker or a date stays as it is.
     """
     text = text.strip()
-    shown = "".join(
-        character if character.isprintable() and character not in '",;\\' else _escape(character)
-        for character in text[:_SHOWN_CHARACTERS]
-    )
+    shown = text[:_SHOWN_CHARACTERS]
+    if not shown.isprintable() or not _ESCAPED.isdisjoint(shown):
+        shown = "".join(_escape(one) if one in _ESCAPED or not one.isprintable() else one for one in shown)
     apostrophe = "'" if shown.startswith(_FORMULA) else ""
     return f"{apostrophe}{shown}{'...' if len(text) > _SHOWN_CHARACTERS else ''}"
 
@@ -187,11 +187,9 @@ def _escape(character: str) -> str:
 
 
 def line(cells: Iterable[str]) -> bytes:
-    """One line of CSV in UTF-8, LF at its end: commas, and quotes where they are needed."""
-    return (",".join(map(_cell, cells)) + "\n").encode()
+    """One line of CSV (RFC 4180) in UTF-8, LF at its end: commas, and quotes where they are needed."""
+    return (",".join(map(_quoted, cells)) + "\n").encode()
 
 
-def _cell(text: str) -> str:
-    if any(character in text for character in _QUOTED):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in _QUOTED) else cell

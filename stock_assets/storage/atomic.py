@@ -19,7 +19,8 @@ def replacement(path: Path) -> Iterator[BinaryIO]:
     """A new file to write into, by which `path` is replaced when the block ends; its folder is made when absent.
 
     Written under a temporary name in the same folder, synced and renamed: a reader, or a kill at any moment, finds the
-    old file or the new one. Raises `OSError` as the file system does; when the block raises, nothing half-written stays.
+    old file or the new one. Raises `OSError` as the file system does; where the block raises, nothing half-written
+    stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")

@@ -130,8 +130,10 @@ def test_a_header_that_cannot_be_read_is_told_and_lines_follow() -> None:
 
 # Bytes that files are made of, and what makes them bad.
 PIECES = st.sampled_from(
-    [b"TSLA", b"2024-03-08", b",", b";", b"\t", b'"', b"\n", b"\r\n", b"\r", b"\0", b"\xff", b"\xfe", b"\xc3", b"=1+1"]
-    + [codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, "ä€😀".encode(), b" ", b"x" * 70_000]
+    [
+        *(b"TSLA", b"2024-03-08", b",", b";", b"\t", b'"', b"\n", b"\r\n", b"\r", b"\0", b"\xff", b"\xfe", b"\xc3"),
+        *(codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, "ä€😀".encode(), b" ", b"=1+1", b"x" * 70_000),
+    ]
 )
 FILES = st.one_of(
     st.binary(max_size=200),
