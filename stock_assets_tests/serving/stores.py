@@ -15,7 +15,7 @@ import pandas as pd
 from stock_assets.core import adjusting, cleaning, features, modelling, prediction
 from stock_assets.core import sessions as calendar
 from stock_assets.sources.simulated import SimulatedSource
-from stock_assets.storage import formats, models
+from stock_assets.storage import formats, models, snapshots
 from stock_assets.storage.artefacts import ArtefactStore
 
 SESSION = dt.date(2024, 3, 8)  # a Friday
@@ -138,3 +138,8 @@ def _evaluation(ticker: str, session: dt.date, version: int, source: str, beats_
         "calibration": {"method": "platt", "slope": 0.5, "n": 500},
         "verdict": {"beats_naive": beats_naive, "text": f"{verdict} than the naive forecasts (version {version})."},
     }
+
+
+def table(store: ArtefactStore, asset: str, ticker: str, session: dt.date) -> pd.DataFrame:
+    """A stored table."""
+    return snapshots.Snapshot(store, ticker, session).table(asset)

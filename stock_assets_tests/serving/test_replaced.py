@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -90,21 +90,22 @@ def test_no_answer_is_ever_of_two_versions(tmp_path: Path, staged: tuple[list[Pa
     def ask_shared() -> None:
         while not stop.is_set():
             answers.append(shared.newest(TICKER))  # held from before: there always is an answer
-            with_refusals(lambda: answers.append(shared.of(TICKER, OLD)))
-            with_refusals(lambda: answers.append(shared.of(TICKER, NEW)))
+            for as_of in (OLD, NEW):
+                with between_versions():
+                    answers.append(shared.of(TICKER, as_of))
 
     def ask_anew() -> None:
         """As a process does that has just been started: nothing is held."""
         while not stop.is_set():
             anew = Forecasts(store, refresh_seconds=0)
-            with_refusals(lambda: answers.append(anew.of(TICKER, OLD)))
-            with_refusals(lambda: answers.append(anew.newest(TICKER)))
+            with between_versions():
+                answers.append(anew.of(TICKER, OLD))
+            with between_versions():
+                answers.append(anew.newest(TICKER))
 
-    def with_refusals(ask) -> None:
-        try:
-            ask()
-        except NotWholeError:
-            pass  # between two versions there is nothing whole to tell
+    def between_versions() -> AbstractContextManager[None]:
+        # There is nothing whole to tell then.
+        return suppress(NotWholeError)
 
     def run(ask) -> None:
         try:
