@@ -4,7 +4,6 @@ import csv
 import datetime as dt
 import io
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,11 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stock_assets.core.errors import InvalidTickerError, QuestionsError, TooManyRowsError
-from stock_assets.serving import answers, batch, csv_lines
+from stock_assets.core.errors import (
+    InsufficientHistoryError,
+    InvalidTickerError,
+    MissingArtefactError,
+    QuestionsError,
+    SessionNotClosedError,
+    TooManyRowsError,
+)
+from stock_assets.serving import answers, batch
 from stock_assets.serving.config import Config
 from stock_assets.serving.forecasts import Forecast, Forecasts
+from stock_assets.sources import base
 from stock_assets.storage.artefacts import ArtefactStore
+from stock_assets.storage.snapshots import Snapshot
 from stock_assets_tests.serving import stores
 
 FRIDAY, THURSDAY = dt.date(2024, 3, 8), dt.date(2024, 3, 7)
@@ -146,7 +154,7 @@ def test_no_questions_have_no_answers(ask: Ask) -> None:
 
 
 def test_a_list_with_a_ticker_beside_it_is_refused(ask: Ask) -> None:
-    with pytest.raises(QuestionsError, match="a list with tickers of its own; expected a history .* of STX"):
+    with pytest.raises(QuestionsError, match=r"a list with tickers of its own; expected a history .* of STX"):
         ask("ticker\nTSLA\n", ticker="STX")
     with pytest.raises(InvalidTickerError):
         ask("ticker\nTSLA\n", ticker="../x")
@@ -368,6 +376,77 @@ def test_how_much_is_kept_ready_makes_no_difference(ask: Ask, monkeypatch: pytes
     assert ask(table) == expected
 
 
+def history(store: ArtefactStore, session: dt.date = FRIDAY) -> list[str]:
+    """TSLA's stored raw prices as the lines of a CSV in Yahoo's form."""
+    raw = Snapshot(store, "TSLA", session).table("raw_prices")
+    headings = {column: heading for heading, column in base.YAHOO_HEADINGS.items()}
+    return raw.rename(columns=headings).rename_axis("Date").to_csv().splitlines()
+
+
+def test_the_stored_prices_give_the_stored_forecast(ask: Ask, store: ArtefactStore, forecasts: Forecasts) -> None:
+    lines = history(store)
+    [row] = ask("\n".join(lines), ticker="tsla")
+    stored = forecasts.newest("TSLA")
+    assert row["source"] == "upload"
+    assert {name: row[name] for name in stored.row} == {
+        **{name: cells(stored)[name] for name in stored.row},
+        "source": "upload",
+    }
+    assert (row["row"], row["error"], row["verdict"]) == (str(len(lines)), "", stored.verdict)
+    assert row["model_checksum"] == stored.model_checksum
+    assert row["warnings"].startswith("upload: ")
+
+
+def test_a_history_in_any_order_and_form_gives_the_same_forecast(ask: Ask, store: ArtefactStore) -> None:
+    header, *bars = history(store)
+    [row] = ask("\n".join([header, *bars]), ticker="TSLA")
+    turned = [f"{bar};TSLA".replace(",", ";") for bar in reversed(bars)]
+    [other] = ask("\r\n".join([f"{header};Ticker".replace(",", ";"), *turned]).encode("utf-16"))
+    assert other["row"] == "2"
+    assert other | {"row": ""} == row | {"row": ""}
+
+
+def test_bars_that_cannot_be_used_are_told_in_their_places(ask: Ask, store: ArtefactStore) -> None:
+    header, *bars = history(store)
+    [whole] = ask("\n".join([header, *bars]), ticker="TSLA")
+    cut, broken = bars[200].split(","), bars[-3].split(",")
+    cut[1:] = [""] * len(cut[1:])
+    broken[4] = "=1"
+    mixed = [*bars[:200], ",".join(cut), *bars[201:-3], ",".join(broken), *bars[-2:], "\0"]
+    served: list[tuple[Forecast, int]] = []
+    rows = ask(
+        "\n".join([header, *mixed]), ticker="TSLA", served=lambda forecast, times: served.append((forecast, times))
+    )
+    n = len(bars)
+    assert [(row["row"], row["as_of"], row["error"]) for row in rows[:2]] == [
+        ("202", bars[200][:10], "a bar without all its prices"),
+        (str(n - 1), bars[-3][:10], "Close: came '=1; expected a number, or nothing"),
+    ]
+    assert [(row["row"], row["as_of"]) for row in rows[2:]] == [
+        (str(n + 1), "2024-03-08"),
+        (str(n + 2), ""),
+    ]
+    assert rows[3]["error"].startswith("a NUL character")
+    forecast = rows[2]
+    assert (forecast["error"], forecast["ticker"]) == ("", "TSLA")
+    assert "rows of the history that could not be used: 3" in forecast["warnings"]
+    assert forecast["naive_close"] == whole["naive_close"]
+    [(told, times)] = served
+    assert (told.source, told.as_of, times) == ("upload", FRIDAY, 1)
+
+
+def test_a_history_that_cannot_be_forecast_is_refused_as_a_whole(ask: Ask, store: ArtefactStore) -> None:
+    header, *bars = history(store)
+    with pytest.raises(InsufficientHistoryError, match="TSLA"):
+        ask("\n".join([header, *bars[-5:]]), ticker="TSLA")
+    with pytest.raises(SessionNotClosedError, match="2024-03-08: prices are final from 2024-03-08 22:00 UTC on"):
+        ask("\n".join([header, *bars]), dt.datetime(2024, 3, 8, 21, tzinfo=dt.UTC), ticker="TSLA")
+    with pytest.raises(MissingArtefactError, match="AAPL"):
+        ask("\n".join([header, *bars]), ticker="AAPL")
+    with pytest.raises(QuestionsError, match="whose prices are these"):
+        ask("\n".join([header, *bars]))
+
+
 _MILLION = """
 import json, resource, sys
 from datetime import datetime, timedelta, UTC
@@ -375,7 +454,9 @@ from pathlib import Path
 from stock_assets.serving import batch
 from stock_assets.serving.config import Config
 from stock_assets.serving.forecasts import Forecasts
+from stock_assets.sources import base
 from stock_assets.storage.artefacts import ArtefactStore
+from stock_assets.storage.snapshots import Snapshot
 
 folder = Path(sys.argv[1])
 config = Config(
