@@ -45,7 +45,7 @@ def create_app(config: Config | None = None) -> flask.Flask:
     app = flask.Flask(__name__, static_folder=None, template_folder=None)
     # Only the methods that a route names: OPTIONS would be answered with what is in `Allow` anyhow.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # //predict is no such path; a redirect would be made from what the client sent as its Host.
+    # A redirect would be made from what the client sent as its Host.
     app.url_map.merge_slashes = False
     app.extensions[EXTENSION] = serving
 

@@ -42,6 +42,8 @@ class Around:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
         began = time.perf_counter()
+        # Werkzeug would redirect to "/", at the address that the client claims to have asked.
+        environ["PATH_INFO"] = environ.get("PATH_INFO") or "/"
 
         def start(status, headers, exc_info=None):
             route = environ.get(ROUTE, NO_ROUTE)

@@ -3,6 +3,7 @@
 The pages for people are in pages. Each view here is the few lines that tie those together.
 """
 
+import functools
 import json
 
 import flask
@@ -24,15 +25,17 @@ def add(app: flask.Flask, serving: Serving, document: bytes, version: str) -> No
     config = serving.config
 
     def answered(question: Question, route: str) -> flask.Response:
-        flask.request.environ[around.TICKER] = question.ticker
+        environ = flask.request.environ
+        environ[around.TICKER] = question.ticker
         forecast = serving.forecast(question.ticker, question.as_of)
-        standing = answers.standing(forecast, config.clock(), config.deadline)
+        # What is due changes at whole seconds, and many ask within one.
+        standing = _standing(forecast, config.clock().replace(microsecond=0), config.deadline)
         if question.as_of is None and not question.allow_stale and (refused := answers.refusal(standing)):
             raise problems.Problem(problems.STALE, f"{refused}; {_anyway(question, forecast.as_of.isoformat())}")
         # HEAD tells nobody the forecast.
-        if flask.request.method != "HEAD":
+        if environ["REQUEST_METHOD"] != "HEAD":
             serving.tell(forecast, route)
-        return flask.Response(answers.as_json_text(forecast, standing), content_type=JSON)
+        return flask.Response(answers.json_text(forecast, standing), content_type=JSON)
 
     @app.get("/predict")
     def predict() -> flask.Response:
@@ -114,6 +117,9 @@ def add(app: flask.Flask, serving: Serving, document: bytes, version: str) -> No
     def openapi() -> flask.Response:
         questions.parameters(flask.request.query_string, ())
         return flask.Response(document, content_type=JSON)
+
+
+_standing = functools.lru_cache(maxsize=1024)(answers.standing)
 
 
 def _anyway(question: Question, as_of: str) -> str:
