@@ -275,7 +275,7 @@ def _predict_tickers(
     from stock_assets.commands import predict as predicting
 
     session = None if as_of is None else predicting.session_asked_for(as_of)
-    teller = predicting.Teller(settings, source, wanted)
+    teller = predicting.Teller(settings, source, wanted, now=datetime.now(UTC))
     failed = False
     for ticker in wanted:
         try:
@@ -285,7 +285,7 @@ def _predict_tickers(
             _tell(error)
             continue
         if as_json:
-            click.echo(told.as_json)
+            click.echo(told.as_json, nl=False)
             continue
         for line in told.lines:
             terminal.out.print(escape(line))
@@ -299,11 +299,11 @@ def _predict_file(source: str | None, questions: Path, output: Path, whose: str 
     from stock_assets.commands import predict as predicting
 
     with terminal.rows(questions.name) as progress:
-        teller = predicting.Teller(settings, source)
+        teller = predicting.Teller(settings, source, now=datetime.now(UTC))
         outcome = teller.answer(questions, output, whose, allow_stale=allow_stale, progress=progress)
     terminal.warn("SIMULATED PRICES, NOT REAL ONES" if outcome.is_simulated else None)
-    bad = f"; {outcome.failed:,} rows without one, each with its error" if outcome.failed else ""
-    terminal.out.print(f"{outcome.predicted:,} forecasts in {escape(terminal.short_path(str(output)))}{bad}")
+    bad = f"; rows with an error instead: {outcome.failed:,}" if outcome.failed else ""
+    terminal.out.print(f"{escape(terminal.short_path(str(output)))}: forecasts: {outcome.predicted:,}{bad}")
     if not outcome.predicted:
         raise click.exceptions.Exit(1)
 

@@ -2,14 +2,13 @@
 
 import contextlib
 import datetime
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stock_assets.core import sessions
-from stock_assets.core.errors import ArtefactError, QuestionsError, SettingsError
-from stock_assets.serving import answers, batch
+from stock_assets.core.errors import ArtefactError, MissingArtefactError, QuestionsError, SettingsError
+from stock_assets.serving import answers, batch, histories
 from stock_assets.serving.config import Config
 from stock_assets.serving.forecasts import Forecast, Forecasts
 from stock_assets.settings import Settings
@@ -33,14 +32,13 @@ class Told:
 
     @property
     def as_json(self) -> str:
-        """One line of JSON: the document that GET /predict answers with."""
-        return json.dumps(answers.as_json(self.forecast, self.standing))
+        """The document that GET /predict answers with, in one line that ends."""
+        return answers.json_text(self.forecast, self.standing).decode()
 
     @property
     def lines(self) -> list[str]:
         """For people."""
         row = self.forecast.row
-        facts = answers.as_json(self.forecast, self.standing)
         return [
             f"{row['ticker']}  after the close of {row['as_of']}, source {row['source']}",
             f"  forecast  {row['target_session']}: close {row['predicted_close']:,.2f} "
@@ -48,7 +46,7 @@ class Told:
             f"chance of a rise {row['probability_up']:.0%}; naive: {row['naive_close']:,.2f}",
             f"  verdict   {self.forecast.verdict}",
             f"  model     of {row['model_as_of']}",
-            *(f"  warning   {warning}" for warning in facts["warnings"]),
+            *(f"  warning   {warning}" for warning in self.standing.warnings),
         ]
 
 
@@ -67,29 +65,33 @@ def session_asked_for(as_of: str) -> datetime.date:
 
 
 class Teller:
-    """Tells stored forecasts, all of them from one data folder and as of one moment."""
+    """Tells stored forecasts, all of them from one data folder and as of one moment, `now`."""
 
-    def __init__(self, settings: Settings, source: str | None, tickers: Sequence[str] = ()) -> None:
+    def __init__(
+        self, settings: Settings, source: str | None, tickers: Sequence[str] = (), *, now: datetime.datetime
+    ) -> None:
         """The data folder of `source`. Without one, that which STOCK_ASSETS_SOURCE or STOCK_ASSETS_DATA_DIR names, or
         else that of yahoo, csv or simulated, whichever has the newest forecast of one of `tickers`; of any ticker,
         where there are none."""
         place = _place(settings.places(source), tickers)
         self._forecasts = Forecasts(ArtefactStore(place.data_dir))
-        config = Config.from_settings(place)
-        now = config.clock()
-        self._config = replace(config, clock=lambda: now, max_rows=_MAX_ROWS)
+        self._config = replace(Config.from_settings(place), clock=lambda: now, max_rows=_MAX_ROWS)
+        self._source = source
 
     def tell(self, ticker: str, as_of: datetime.date | None = None, *, allow_stale: bool = False) -> Told:
         """The newest forecast of `ticker`, or that of the session `as_of`.
 
-        Raises `QuestionsError` for a newest one that may not be relied on any more, unless `allow_stale`; otherwise as
-        `Forecasts`.
+        Raises `QuestionsError` for a newest one that may not be relied on any more, unless `allow_stale`;
+        `MissingArtefactError` for one from another source than was asked for; otherwise as `Forecasts`.
         """
         forecast = self._forecasts.newest(ticker) if as_of is None else self._forecasts.of(ticker, as_of)
+        self._require_source(forecast)
         standing = answers.standing(forecast, self._config.clock(), self._config.deadline)
         refused = None if as_of is not None or allow_stale else answers.refusal(standing)
         if refused:
-            raise QuestionsError(f"{refused}; see it all the same with --allow-stale, or --as-of {forecast.as_of}")
+            raise QuestionsError(
+                f"{ticker}: {refused}; see it all the same with --allow-stale, or --as-of {forecast.as_of}"
+            )
         return Told(forecast, standing)
 
     def answer(
@@ -114,6 +116,7 @@ class Teller:
 
         def served(forecast: Forecast, _: int) -> None:
             nonlocal simulated
+            self._require_source(forecast)
             simulated = simulated or forecast.is_simulated
 
         try:
@@ -133,6 +136,13 @@ class Teller:
             except OSError as error:
                 raise ArtefactError(f"{output} can't be written: {error.strerror}; it is what it was before") from error
         return Outcome(answer.predicted, answer.failed, simulated)
+
+    def _require_source(self, forecast: Forecast) -> None:
+        if self._source not in (None, forecast.source) and forecast.source != histories.SOURCE:
+            raise MissingArtefactError(
+                f"{forecast.ticker} {forecast.as_of}: {self._config.data_dir} holds forecasts from {forecast.source}; "
+                f"expected {self._source}"
+            )
 
 
 def _place(places: Sequence[Settings], tickers: Sequence[str]) -> Settings:

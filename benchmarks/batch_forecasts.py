@@ -1,0 +1,220 @@
+"""Many questions at once: what a row of a batch costs, and whether memory grows with the rows.
+
+    python -m benchmarks.batch_forecasts [--repeats N] [--rows N ...] [--quick]
+
+Two tickers are made by `stock-assets run` on simulated prices. Then new processes answer tables of so many rows, as
+POST /predict/batch and `predict --input` do, and count what comes out. Kinds of tables:
+
+- repeated: the two tickers in turn, without and with a session, as for a portfolio of many positions;
+- a note in every row: the same, with a column beside it that is ignored and never the same;
+- quoted: every cell in quotes, CR LF, a byte order mark;
+- half bad: every second line is no question, each in another way.
+
+Each process first answers a thousand rows, so that reading the forecast and its model is not counted; `single`, in the
+same process, asks for one forecast at a time as GET /predict does, without any HTTP. The rise in memory is that of the
+process's peak from after the first thousand rows to the end. Targets: less than 8 microseconds a row for tickers that
+are repeated, and a peak that does not rise by more than 8 MB from the smaller table to the larger.
+"""
+
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import measuring
+
+if TYPE_CHECKING:
+    from stock_assets.serving.config import Config
+    from stock_assets.serving.forecasts import Forecasts
+
+MOST_MICROSECONDS = 8.0
+MOST_GROWTH = 8e6
+TICKERS = ("TSLA", "STX")
+_WARM_UP = 1000
+_SINGLE = 20_000
+
+Row = Callable[[int], str]
+_QUESTIONS = ("TSLA,", "STX,{session}", "STX,", "TSLA,{session}")
+_BAD = ("=1+1,", "TSLA", '"TSLA,', "NONE,", "TSLA,2024-03-09", "", "\0,", "x" * 100 + ",")
+KINDS = ("repeated", "a note in every row", "quoted", "half bad")
+
+
+def main() -> None:
+    if len(sys.argv) == 6 and sys.argv[1] == "--answer":
+        _answer(Path(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5]))
+        return
+    parser = measuring.options("Batches of forecasts.", repeats=5, quick_repeats=1)
+    parser.add_argument("--rows", type=int, nargs="+", help="default 100000 1000000; 2000 20000 if quick")
+    arguments = parser.parse_args()
+    sizes = arguments.rows or ([2000, 20_000] if arguments.quick else [100_000, 1_000_000])
+    repeats = measuring.repeats(arguments)
+    session = measuring.QUICK_SESSION if arguments.quick else measuring.SESSION
+    measuring.print_header(
+        "Batches of forecasts: the cost of a row",
+        f"tables    {', '.join(f'{n:,}' for n in sizes)} rows about {', '.join(TICKERS)}; {repeats} repeats, in turn",
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        work = measuring.Workload(TICKERS, session, None)
+        environment = work.environment(folder)
+        measuring.run(work.run_command(), environment)
+        found: dict[tuple[str, int], list[dict[str, float]]] = {}
+        for _ in range(repeats):
+            for kind in KINDS:
+                for n in sizes:
+                    command = measuring.python("-m", "benchmarks.batch_forecasts", "--answer")
+                    command += [str(folder / "data"), str(session), kind, str(n)]
+                    found.setdefault((kind, n), []).append(json.loads(measuring.run(command, environment).output))
+    _tell(found, sizes)
+
+
+def _tell(found: dict[tuple[str, int], list[dict[str, float]]], sizes: list[int]) -> None:
+    def of(kind: str, n: int, what: str) -> list[float]:
+        return [one[what] for one in found[kind, n]]
+
+    measuring.print_table(
+        ("rows", "unit", *measuring.SPREAD),
+        [(f"{kind}, {n:,}", "us/row", *measuring.spread(of(kind, n, "us"))) for kind in KINDS for n in sizes],
+    )
+    measuring.print_table(
+        ("rows", "rows/s", "answer, MB", "peak, MB", "rise, MB", "single, us", "ratio"),
+        [
+            (
+                f"{kind}, {n:,}",
+                f"{1e6 / statistics.median(of(kind, n, 'us')):,.0f}",
+                measuring.megabytes(statistics.median(of(kind, n, "bytes"))),
+                measuring.megabytes(statistics.median(of(kind, n, "peak"))),
+                measuring.megabytes(statistics.median(of(kind, n, "rise"))),
+                f"{statistics.median(of(kind, n, 'single_us')):.1f}",
+                f"{statistics.median(one['single_us'] / one['us'] for one in found[kind, n]):.1f}",
+            )
+            for kind in KINDS
+            for n in sizes
+        ],
+    )
+    quick_enough = max(statistics.median(of("repeated", n, "us")) for n in sizes) < MOST_MICROSECONDS
+    grown = max(
+        statistics.median(of(kind, max(sizes), "rise")) - statistics.median(of(kind, min(sizes), "rise"))
+        for kind in KINDS
+    )
+    print(f"target    less than {MOST_MICROSECONDS:g} us a row, repeated: {measuring.verdict(quick_enough)}")
+    print(
+        f"target    a peak at most {measuring.megabytes(MOST_GROWTH)} MB higher for {max(sizes):,} rows than for "
+        f"{min(sizes):,}: {measuring.verdict(grown <= MOST_GROWTH)} ({measuring.megabytes(grown)} MB)"
+    )
+
+
+class _Rows:
+    """A table as a stream that makes its rows when they are read."""
+
+    def __init__(self, kind: str, session: str, n: int) -> None:
+        self._lines = _lines(kind, [question.format(session=session) for question in _QUESTIONS], n)
+
+    def read(self, size: int, /) -> bytes:
+        found, length = [], 0
+        for line in self._lines:
+            found.append(line)
+            length += len(line)
+            if length + len(line) > size:
+                break
+        return b"".join(found)
+
+
+def _lines(kind: str, questions: list[str], n: int) -> Iterator[bytes]:
+    if kind == "quoted":
+        yield b'\xef\xbb\xbf"ticker","as_of"\r\n'
+        quoted = [",".join(f'"{cell}"' for cell in question.split(",")).encode() + b"\r\n" for question in questions]
+        for row in range(n):
+            yield quoted[row % len(quoted)]
+    elif kind == "a note in every row":
+        yield b"ticker,as_of,note\n"
+        for row in range(n):
+            yield f"{questions[row % len(questions)]},position {row}\n".encode()
+    else:
+        yield b"ticker,as_of\n"
+        good = [f"{question}\n".encode() for question in questions]
+        bad = [f"{line}\n".encode() for line in _BAD] if kind == "half bad" else good
+        for row in range(n):
+            yield (bad if row % 2 else good)[row // 2 % len(bad if row % 2 else good)]
+
+
+def _answer(data: Path, session: str, kind: str, n: int) -> None:
+    """In a new process: answer a table of `n` rows, and print what that took."""
+    from stock_assets.serving.forecasts import Forecasts
+    from stock_assets.storage.artefacts import ArtefactStore
+
+    config, forecasts = _config(data, session), Forecasts(ArtefactStore(data))
+    _exhaust(_Rows(kind, session, _WARM_UP), forecasts, config)
+    before = _peak()
+    start = time.perf_counter()
+    size = _exhaust(_Rows(kind, session, n), forecasts, config)
+    seconds = time.perf_counter() - start
+    peak = _peak()
+    # What it takes to make the questions is not the answer's cost.
+    start = time.perf_counter()
+    rows = _Rows(kind, session, n)
+    while rows.read(64 * 1024):
+        pass
+    seconds -= time.perf_counter() - start
+    single = _single(forecasts, config)
+    print(
+        json.dumps(
+            {"us": 1e6 * seconds / n, "bytes": size, "peak": peak, "rise": peak - before, "single_us": 1e6 * single}
+        )
+    )
+
+
+def _config(data: Path, session: str) -> "Config":
+    from datetime import date, timedelta
+
+    from stock_assets.core import sessions
+    from stock_assets.serving.config import Config
+
+    # An hour after the session: its forecast is there, and no later one has to be.
+    now = sessions.available_from(date.fromisoformat(session)) + timedelta(hours=1)
+    return Config(
+        data_dir=str(data),
+        source="simulated",
+        watchlist=data,
+        log_dir=data,
+        database_url=None,
+        deadline=timedelta(hours=4),
+        clock=lambda: now,
+    )
+
+
+def _exhaust(rows: _Rows, forecasts: "Forecasts", config: "Config") -> int:
+    from stock_assets.serving import batch
+
+    answer = batch.answer(rows, forecasts, config)
+    size = sum(map(len, answer))
+    if answer.given != answer.rows or not answer.predicted:
+        measuring.fail(f"{answer.given:,} of {answer.rows:,} rows were answered, {answer.predicted:,} by a forecast")
+    answer.close()
+    return size
+
+
+def _single(forecasts: "Forecasts", config: "Config") -> float:
+    """Seconds a forecast when each is asked for alone."""
+    from stock_assets.serving import answers
+
+    start = time.perf_counter()
+    for number in range(_SINGLE):
+        forecast = forecasts.newest(TICKERS[number % len(TICKERS)])
+        standing = answers.standing(forecast, config.clock(), config.deadline)
+        if answers.refusal(standing) is None:
+            answers.json_text(forecast, standing)
+    return (time.perf_counter() - start) / _SINGLE
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main()
