@@ -237,7 +237,9 @@ class Forecasts:
         if failed is not None and failed.marks == marks and now < failed.again_at:
             return failed.told
         try:
-            line.forecast, line.marks = self._whole(line.ticker, session)
+            # With one to tell meanwhile nobody has to wait for a writer: the next look is soon.
+            attempts = _ATTEMPTS if line.forecast is None else 1
+            line.forecast, line.marks = self._whole(line.ticker, session, attempts)
         except StockAssetsError as error:
             wait = self._refresh if failed is None or failed.marks != marks else min(2 * failed.wait, _LONGEST_WAIT)
             line.failures[session] = _Failure(marks, self._told(error), self._monotonic() + wait, wait)
@@ -245,10 +247,10 @@ class Forecasts:
         line.failures.pop(session, None)
         return None
 
-    def _whole(self, ticker: str, session: datetime.date) -> tuple[Forecast, Marks]:
+    def _whole(self, ticker: str, session: datetime.date, attempts: int) -> tuple[Forecast, Marks]:
         """The snapshot of that session, which nobody touched while it was read, and how it lay then."""
         before = self._reader.marks(ticker, session)
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(attempts):
             if attempt:
                 time.sleep(_PAUSE_SECONDS)
             found, failure = None, None
@@ -262,7 +264,7 @@ class Forecasts:
             if before == after and found is not None and _is_of(found, after):
                 return found, after
             before = after
-        raise NotWholeError(f"{ticker} {session}: the snapshot is being replaced again and again; ask later")
+        raise NotWholeError(f"{ticker} {session}: the snapshot is being replaced at this moment; ask later")
 
     def _of_the_past(self, ticker: str, session: datetime.date) -> Forecast:
         key, now = (ticker, session), self._monotonic()

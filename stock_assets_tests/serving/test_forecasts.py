@@ -2,7 +2,9 @@
 
 import datetime as dt
 import itertools
+import os
 import threading
+import uuid
 from collections import Counter
 from pathlib import Path
 
@@ -317,7 +319,7 @@ def test_what_never_stands_still_is_not_told(
 
     monkeypatch.setattr(reading.Reader, "whole", and_then_replaced)
     monkeypatch.setattr(forecasts, "_PAUSE_SECONDS", 0)
-    with pytest.raises(NotWholeError, match="TSLA 2024-03-08: the snapshot is being replaced again and again"):
+    with pytest.raises(NotWholeError, match="TSLA 2024-03-08: the snapshot is being replaced at this moment"):
         Forecasts(one_store, monotonic=clock).newest("TSLA")
 
 
@@ -519,11 +521,13 @@ def test_of_the_past_the_order_of_writing_is_proof_enough(
     made_again = []
     whole = reading.Reader.whole
     monkeypatch.setattr(reading.Reader, "whole", lambda *args: made_again.append(args[2]) or whole(*args))
-    served = Forecasts(small_store)
-    in_order = served.of("TSLA", later(-1))
+    row, clean = (small_store.path(asset, "TSLA", later(-1), ".parquet") for asset in ("predictions", "clean_prices"))
+    written = os.stat(row).st_mtime_ns  # noqa: PTH116 (of a folder or of a URL, as the store says)
+    os.utime(row, ns=(written, written + 10**9))
+    in_order = Forecasts(small_store).of("TSLA", later(-1))
     assert made_again == [SESSION]  # the newest
-    # Copied in any order: only making it again tells.
-    Path(str(small_store.path("clean_prices", "TSLA", later(-1), ".parquet"))).touch()
+    # Copied in any order, or all in one moment: only making it again tells.
+    os.utime(clean, ns=(written, written + 10**9))
     assert Forecasts(small_store).of("TSLA", later(-1)) == in_order
     assert made_again == [SESSION, SESSION, later(-1)]
 
@@ -550,6 +554,35 @@ def test_of_the_past_a_forecast_that_is_being_replaced(
     assert held.of("TSLA", later(-1)) is before
     with pytest.raises(NotWholeError, match="TSLA 2024-03-07: the forecast is being replaced; ask later"):
         Forecasts(small_store).of("TSLA", later(-1))
+
+
+# A store that is no folder: nothing tells of its files but seals
+
+
+def test_of_an_object_store(clock: Clock) -> None:
+    store = ArtefactStore(f"memory://{uuid.uuid4().hex}/data")
+    for session in (MODEL_AS_OF, later(-1), SESSION):
+        put(store, session, 0)
+    served = Forecasts(store, monotonic=clock)
+    before = served.newest("TSLA"), served.of("TSLA", later(-1))
+    for found in before:
+        assert found.forecast_checksum == store.checksum("predictions", "TSLA", found.as_of)
+        assert found.data_checksum == store.checksum("clean_prices", "TSLA", found.as_of)
+        assert found.model_checksum == store.checksum("model", "TSLA", MODEL_AS_OF)
+    put(store, MODEL_AS_OF, 1)
+    put(store, SESSION, 1, ["clean_prices"])
+    clock.now += 1
+    assert (served.newest("TSLA"), served.of("TSLA", later(-1))) == before
+    assert "is not what the stored prices, model and evaluation give" in served.troubles()["TSLA"]
+    put(store, SESSION, 1)
+    clock.now += 1
+    assert served.newest("TSLA").forecast_checksum == store.checksum("predictions", "TSLA", SESSION)
+    inventory.delete(store, "predictions", "TSLA", SESSION)
+    clock.now += 1
+    # The session before has the row of version 0 and the model of version 1; the one before that is whole again.
+    assert served.newest("TSLA").as_of == MODEL_AS_OF
+    assert "TSLA 2024-03-07: the stored forecast is not what" in served.troubles()["TSLA"]
+    assert served.newest_sessions() == {"TSLA": later(-1)}
 
 
 # Listings
