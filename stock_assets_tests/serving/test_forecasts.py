@@ -71,12 +71,6 @@ def served(small_store: ArtefactStore, clock: Clock) -> Forecasts:
     return Forecasts(small_store, monotonic=clock)
 
 
-@pytest.fixture
-def one_store(tmp_path: Path) -> ArtefactStore:
-    """TSLA on one session, with a model of its own."""
-    return stores.small_store(tmp_path / "one", ["TSLA"], [SESSION])
-
-
 def put(store: ArtefactStore, session: dt.date, version: int, only=stores.ASSETS, *, own_model: bool = False) -> None:
     model_as_of = session if own_model else MODEL_AS_OF
     made = stores.snapshot("TSLA", session, model_as_of=model_as_of, version=version)
