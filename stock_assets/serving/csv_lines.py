@@ -21,7 +21,7 @@ _DELIMITERS = ",;\t"
 _SHOWN_CHARACTERS = 60
 # What a spreadsheet takes for the beginning of a formula; the wide ones too, where Chinese or Japanese is written.
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-_QUOTED = '",;\t\r\n'
+_QUOTED = frozenset('",;\t\r\n')
 _ESCAPED = frozenset('",;\\')
 
 
@@ -192,4 +192,4 @@ def line(cells: Iterable[str]) -> bytes:
 
 
 def _quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in _QUOTED) else cell
+    return cell if _QUOTED.isdisjoint(cell) else '"' + cell.replace('"', '""') + '"'
