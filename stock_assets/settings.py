@@ -248,8 +248,8 @@ def _token(token: str) -> None:
     # What a header can carry (RFC 6750), and nobody guesses in an afternoon.
     if not re.fullmatch(r"[A-Za-z0-9._~+/=-]{8,500}", token):
         raise SettingsError(
-            f"STOCK_ASSETS_SERVE_TOKEN, of {len(token)} characters, can't be a token; expected 8 to 500 letters, digits "
-            "and any of ._~+/=-"
+            f"STOCK_ASSETS_SERVE_TOKEN, of {len(token)} characters, can't be a token; expected 8 to 500 letters, "
+            "digits and any of ._~+/=-"
         )
 
 

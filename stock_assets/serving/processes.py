@@ -140,7 +140,7 @@ class _Server(BaseApplication):
 class _Arbiter(Arbiter):
     """Starts workers and ends them; finishes what is in progress however it is told to stop."""
 
-    log: "_Log"
+    log: Any
 
     def init_signals(self) -> None:
         """Started with nohup, the end of its terminal is still not its own."""
