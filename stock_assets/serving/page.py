@@ -77,6 +77,7 @@ def render(rows: list[Row], *, url: str, version: str, source: str, with_token: 
             example=rows[0].ticker if rows else "TSLA",
             # Without a shell's or an address's own characters in the way.
             example_in_address=quote(rows[0].ticker if rows else "TSLA"),
+            example_as_of=next((row.as_of for row in rows if row.as_of), "2024-03-08"),
             with_token=with_token,
             kinds=problems.KINDS,
         )
@@ -125,7 +126,7 @@ def _with_forecast(forecast: Forecast, standing: answers.Standing, name: str) ->
     return Row(
         ticker=forecast.ticker,
         name=name,
-        notes=standing.warnings,
+        notes=tuple(f"{told[:1].upper()}{told[1:]}." for told in standing.warnings),
         report=f"/report/{quote(forecast.ticker)}",
         forecast=wording.price(row["predicted_close"]),
         interval=f"{wording.price(row['interval_low'])} to {wording.price(row['interval_high'])}",
@@ -149,6 +150,8 @@ def _environment() -> jinja2.Environment:
         ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        # A running server shows one version of itself, whatever is installed meanwhile.
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -17,6 +17,7 @@ from stock_assets_tests.end_to_end import browser as browsers
 from stock_assets_tests.reporting import conftest as made_up
 from stock_assets_tests.reporting import monitors
 from stock_assets_tests.reporting import test_watchlist_page as watchlist
+from stock_assets_tests.serving import made_pages as forecasts
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -41,6 +42,8 @@ def hostile_report() -> bytes:
 
 
 PAGES: dict[str, Callable[[], bytes]] = {
+    "forecasts": forecasts.troubled,
+    "forecasts of simulated prices": forecasts.simulated,
     "monitor": lambda: monitor_page.render(monitors.monitor()),
     "monitor when nothing is wrong": lambda: monitor_page.render(monitors.monitor(problems=(), alerts=())),
     "report": report,

@@ -27,11 +27,9 @@ EXPIRED = dt.datetime(2024, 3, 20, 22, 0, tzinfo=dt.UTC)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> ArtefactStore:
+def store(made_store: Path) -> ArtefactStore:
     """TSLA and STX on three sessions up to Friday 2024-03-08. No test changes it."""
-    return stores.small_store(
-        tmp_path_factory.mktemp("store") / "data", sessions=[stores.later(n) for n in (-2, -1, 0)]
-    )
+    return ArtefactStore(made_store)
 
 
 @pytest.fixture(scope="module")

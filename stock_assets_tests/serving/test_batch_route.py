@@ -24,8 +24,9 @@ MOST = 200_000
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> ArtefactStore:
-    return stores.small_store(tmp_path_factory.mktemp("store") / "data")
+def store(made_store: Path) -> ArtefactStore:
+    """TSLA and STX on three sessions up to Friday 2024-03-08. No test changes it."""
+    return ArtefactStore(made_store)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import flask
@@ -21,7 +22,7 @@ from schemathesis.engine import events, from_schema
 
 from stock_assets.serving import problems
 from stock_assets.storage.artefacts import ArtefactStore
-from stock_assets_tests.serving import apps, stores
+from stock_assets_tests.serving import apps
 
 TOKEN = "a-token-that-is-known"
 N_REQUESTS = 10_000
@@ -33,9 +34,9 @@ OPERATIONS = {
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> ArtefactStore:
-    sessions = [stores.later(-1), stores.SESSION]
-    return stores.small_store(tmp_path_factory.mktemp("store") / "data", sessions=sessions)
+def store(made_store: Path) -> ArtefactStore:
+    """TSLA and STX on three sessions up to Friday 2024-03-08. No test changes it."""
+    return ArtefactStore(made_store)
 
 
 class Asked:
