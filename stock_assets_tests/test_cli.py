@@ -42,6 +42,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "export",
         "summary",
         "inspect",
+        "predict",
         "ui",
         "settings",
         "alerts test",
@@ -76,6 +77,7 @@ def test_every_command_is_in_the_readme(words: str) -> None:
             ],
         ),
         ("inspect", ["TICKER", "--as-of DATE", "--source [yahoo|csv|simulated]", "--limit"]),
+        ("predict", ["[TICKER ...]", "--as-of DATE", "--allow-stale", "--json", "--input FILE", "--output FILE"]),
         ("ui", ["--host", "127.0.0.1", "--port", "3000", "--source [auto|yahoo|csv|simulated]"]),
     ],
 )

@@ -46,6 +46,8 @@ TRIED = {
     "stock-assets export TSLA --as-of 2024-03-08 --to exported",
     'stock-assets summary TSLA --narrative note.md --as-of 2024-03-08 --author "A. Analyst"',
     "stock-assets inspect TSLA --as-of 2024-03-08",
+    "stock-assets predict TSLA --as-of 2024-03-08",
+    "stock-assets predict --input questions.csv --output predictions.csv",
     "stock-assets alerts test",
     "stock-assets monitor",
     "stock-assets alerts list",
@@ -109,7 +111,7 @@ def test_watchlist(command, place):
     assert run(shlex.split(command), place) == SHOWN[command]
 
 
-def test_run_export_inspect_and_settings(place):
+def test_run_export_inspect_predict_and_settings(place):
     here = folder(place)
     shown = run(shlex.split("stock-assets run TSLA --as-of 2024-03-08 --source simulated"), place, here)
     assert "SIMULATED PRICES, NOT REAL ONES" in shown[1]
@@ -126,6 +128,11 @@ def test_run_export_inspect_and_settings(place):
     assert (here / "exported" / "tsla_summary.pdf").read_bytes().startswith(b"%PDF-")
     shown = run(shlex.split("stock-assets inspect TSLA --as-of 2024-03-08"), place, here)
     assert shown[0].startswith("TSLA 2024-03-08, source simulated: ")
+    shown = run(shlex.split("stock-assets predict TSLA --as-of 2024-03-08"), place, here)
+    assert shown[0] == "TSLA  after the close of 2024-03-08, source simulated"
+    (here / "questions.csv").write_text("ticker,as_of\nTSLA,2024-03-08\n")
+    shown = run(shlex.split("stock-assets predict --input questions.csv --output predictions.csv"), place, here)
+    assert shown[-1] == "predictions.csv: forecasts: 1"
     settings = "\n".join(run(["stock-assets", "settings"], place))
     for variable, _, default, _ in Settings.from_environment({}).table():
         assert f"{variable} = " in settings

@@ -148,6 +148,14 @@ def test_a_table_that_is_neither_kind_is_refused_as_a_whole(ask: Ask, table: byt
         ask(table)
 
 
+def test_what_was_answered_can_be_asked_again(forecasts: Forecasts, ask: Ask, tmp_path: Path) -> None:
+    answer = batch.answer(io.BytesIO(b"ticker\nTSLA\nx y\nSTX\n"), forecasts, config(tmp_path))
+    text = b"".join(answer)
+    answer.close()
+    assert ask(text) == rows_of(text)
+    assert ask("Date,Close,as of,ticker\n2024-03-07,1,2024-03-08,TSLA\n")[0]["as_of"] == "2024-03-08"
+
+
 def test_no_questions_have_no_answers(ask: Ask) -> None:
     assert ask("ticker\n") == []
     assert ask("ticker,as_of") == []
