@@ -46,7 +46,6 @@ TRIED = {
     "stock-assets export TSLA --as-of 2024-03-08 --to exported",
     'stock-assets summary TSLA --narrative note.md --as-of 2024-03-08 --author "A. Analyst"',
     "stock-assets inspect TSLA --as-of 2024-03-08",
-    "stock-assets predict TSLA --as-of 2024-03-08",
     "stock-assets predict --input questions.csv --output predictions.csv",
     "stock-assets alerts test",
     "stock-assets monitor",

@@ -1,8 +1,8 @@
 """A CSV of questions in, a CSV of forecasts out: each line in its place, however many, whatever they hold.
 
 Two kinds are told apart by their header. A list has a column `ticker`, with or without `as_of`; each row is a question,
-and other columns are ignored. A history has `Date` and `Close` and no `as_of`: the prices of one ticker, and the question
-is what comes after the last bar (see price_rows, histories).
+and other columns are ignored. A history has `Date` and `Close`, and no `as_of`: the prices of one ticker, and the
+question is what comes after the last bar (see price_rows, histories).
 
 How lines are read and what is safe to write stands in csv_lines; what a forecast's cells are, in answers. Memory
 does not grow with the number of rows: the questions wait in a temporary file.

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -453,6 +454,27 @@ def test_a_history_that_cannot_be_forecast_is_refused_as_a_whole(ask: Ask, store
         ask("\n".join([header, *bars]), ticker="AAPL")
     with pytest.raises(QuestionsError, match="whose prices are these"):
         ask("\n".join([header, *bars]))
+
+
+def test_what_is_held_does_not_grow_with_the_rows(
+    forecasts: Forecasts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "_IN_MEMORY", 64 * 1024)
+
+    def held(rows: int) -> int:
+        block = b"TSLA,\nSTX,2024-03-07\n=1,\n\xff,\n\nAAPL,\nTSLA\nSTX,\n"
+        stream = io.BytesIO(b"ticker,as_of\n" + block * (rows // 8))
+        tracemalloc.start()
+        try:
+            answer = batch.answer(stream, forecasts, config(tmp_path))
+            assert sum(1 for _ in answer) == rows // 2000 + 1
+            answer.close()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # Even eight bytes a row would be more.
+    assert held(80_000) - held(40_000) < 200_000
 
 
 _MILLION = """
