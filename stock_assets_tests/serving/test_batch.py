@@ -460,10 +460,11 @@ def test_what_is_held_does_not_grow_with_the_rows(
     forecasts: Forecasts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch, "_IN_MEMORY", 64 * 1024)
+    monkeypatch.setattr(batch, "_KEPT", 1000)
 
     def held(rows: int) -> int:
-        block = b"TSLA,\nSTX,2024-03-07\n=1,\n\xff,\n\nAAPL,\nTSLA\nSTX,\n"
-        stream = io.BytesIO(b"ticker,as_of\n" + block * (rows // 8))
+        block = b"TSLA,\nSTX,2024-03-07\n\xff,\n\nAAPL,\nTSLA\nSTX,\n?%d,\n"
+        stream = io.BytesIO(b"ticker,as_of\n" + b"".join(block % n for n in range(rows // 8)))
         tracemalloc.start()
         try:
             answer = batch.answer(stream, forecasts, config(tmp_path))
