@@ -135,6 +135,11 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def _driver() -> str:
+    """The driver that compose.yaml names for Dagster's storage: `+psycopg2`."""
+    return re.match(r"postgresql(\+\w+)?://", OURS["web"]["environment"]["DAGSTER_POSTGRES_URL"])[1]
+
+
 class Composed:
     """The processes of compose.yaml on this machine: its commands and its questions after their health as written, with
     ports that are free and loopback in the place of all addresses."""
@@ -149,7 +154,7 @@ class Composed:
         workspace["grpc_server"] |= {"host": "127.0.0.1", "port": int(self.ports["4000"])}
         (place.folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [workspace]}))
         self.environment = place.environment(
-            DAGSTER_POSTGRES_URL=database.replace("+psycopg", ""),
+            DAGSTER_POSTGRES_URL=database.replace("+psycopg", _driver()),
             STOCK_ASSETS_DATABASE_URL=database,
             STOCK_ASSETS_SOURCE="simulated",
             STOCK_ASSETS_SERVE_TOKEN="let-me-in",
