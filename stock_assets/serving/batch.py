@@ -22,6 +22,7 @@ from stock_assets.core.errors import (
     ArtefactError,
     MissingArtefactError,
     QuestionsError,
+    SessionError,
     StockAssetsError,
     TooManyRowsError,
 )
@@ -277,7 +278,11 @@ class _History:
         served: Served | None,
     ) -> None:
         history, now = price_rows.read(lines, header.columns, ticker), config.clock()
-        found, left_out = histories.forecast_of(history.bars, history.ticker, forecasts, now=now)
+        try:
+            found, left_out = histories.forecast_of(history.bars, history.ticker, forecasts, now=now)
+        except SessionError as error:
+            # About the table's last bar, not about a date that somebody asked for.
+            raise QuestionsError(f"{history.ticker}, the last bar: {error}") from error
         bad = {row.row: (row.as_of, row.error) for row in history.unusable}
         bad = {history.rows[date]: (str(date), reason) for date, reason in left_out.items()} | bad
         if bad:

@@ -19,7 +19,6 @@ from stock_assets.core.errors import (
     InvalidTickerError,
     MissingArtefactError,
     QuestionsError,
-    SessionNotClosedError,
     TooManyRowsError,
 )
 from stock_assets.serving import answers, batch
@@ -448,7 +447,9 @@ def test_a_history_that_cannot_be_forecast_is_refused_as_a_whole(ask: Ask, store
     header, *bars = history(store)
     with pytest.raises(InsufficientHistoryError, match="TSLA"):
         ask("\n".join([header, *bars[-5:]]), ticker="TSLA")
-    with pytest.raises(SessionNotClosedError, match="2024-03-08: prices are final from 2024-03-08 22:00 UTC on"):
+    with pytest.raises(
+        QuestionsError, match="TSLA, the last bar: 2024-03-08: prices are final from 2024-03-08 22:00 UTC on"
+    ):
         ask("\n".join([header, *bars]), dt.datetime(2024, 3, 8, 21, tzinfo=dt.UTC), ticker="TSLA")
     with pytest.raises(MissingArtefactError, match="AAPL"):
         ask("\n".join([header, *bars]), ticker="AAPL")
