@@ -1,8 +1,8 @@
 """Clients that make a server wait: gunicorn's threaded worker, but connections that dawdle hold no thread.
 
 A request gets a thread once its head is there, and its body too when that is small. Larger bodies are read by threads,
-but never by all of them. Whoever keeps a thread waiting for longer than `PATIENCE_SECONDS` and a second for each
-`BYTES_PER_SECOND` is cut off: while sending a body, and while not reading the answer.
+but never by all of them. Whoever keeps a thread waiting for `PATIENCE_SECONDS` is cut off, while sending a body or
+reading an answer; each `BYTES_PER_SECOND` that come or go win a second back.
 
 gunicorn alone gives each connection a thread at its first byte, with no limit on how long the rest may take.
 """
@@ -69,29 +69,31 @@ def stage(data: bytes) -> Stage:
     if end < 0:
         # gunicorn refuses a bare line feed as soon as it sees one.
         return Stage.WHOLE if _BARE_LINE_FEED.search(data) else Stage.PART
-    body = _BODY.search(data, 0, end + 2)
-    if body is None:
+    lengths = _BODY.findall(data, 0, end + 2)
+    if not lengths:
         return Stage.WHOLE
-    digits = body[1]
-    if digits is None or len(digits) > _DIGITS or int(digits) > SMALL_BODY_BYTES:
+    if len(lengths) > 1 or len(lengths[0]) > _DIGITS:
+        # Refused, or several of these headers, of a client that waits to be told to go on for example.
         return Stage.LARGE
-    return Stage.WHOLE if len(data) >= end + 4 + int(digits) else Stage.PART
+    size = int(lengths[0] or SMALL_BODY_BYTES + 1)
+    if size > SMALL_BODY_BYTES:
+        return Stage.LARGE
+    return Stage.WHOLE if len(data) >= end + 4 + size else Stage.PART
 
 
 class ClientSocket(socket.socket):
-    """A connection that remembers how long its client let us wait in the current request."""
+    """A connection with patience for its client: used up by waiting, renewed by bytes that come or go."""
 
     ahead = b""
     """What was received before anybody asked for it."""
     cut_off = ""
     """Why patience was exhausted; empty when it was not."""
-    received = sent = 0
-    waited_for_data = waited_to_send = 0.0
+    _patience = PATIENCE_SECONDS
+    _moved = 0
 
     def begin_request(self) -> None:
-        """Start counting anew."""
-        self.received = self.sent = 0
-        self.waited_for_data = self.waited_to_send = 0.0
+        """All patience anew."""
+        self._patience, self._moved = PATIENCE_SECONDS, 0
 
     def read_ahead(self) -> bool:
         """Receive what is there without waiting; False when the client has closed. Raises `OSError`."""
@@ -113,13 +115,12 @@ class ClientSocket(socket.socket):
             return data
         if self.gettimeout() == 0.0:
             return super().recv(size, flags)
-        started = self._start("sending", self.received, self.waited_for_data)
+        started = self._start("sending")
         try:
             data = super().recv(size, flags)
         except TimeoutError:
-            raise self._given_up("sending", self.received) from None
-        self.waited_for_data += time.monotonic() - started
-        self.received += len(data)
+            raise self._given_up("sending") from None
+        self._end(started, len(data))
         return data
 
     def sendall(self, data: Any, flags: int = 0) -> None:
@@ -127,24 +128,30 @@ class ClientSocket(socket.socket):
         if self.gettimeout() == 0.0:
             super().sendall(data, flags)
             return
-        started = self._start("reading", self.sent + len(data), self.waited_to_send)
-        try:
-            super().sendall(data, flags)
-        except TimeoutError:
-            raise self._given_up("reading", self.sent) from None
-        self.waited_to_send += time.monotonic() - started
-        self.sent += len(data)
+        left = memoryview(data)
+        while left:
+            started = self._start("reading")
+            try:
+                sent = super().send(left, flags)
+            except TimeoutError:
+                raise self._given_up("reading") from None
+            self._end(started, sent)
+            left = left[sent:]
 
-    def _start(self, doing: str, size: int, waited: float) -> float:
-        """The moment, with the patience that is left as the time limit."""
-        left = PATIENCE_SECONDS + size / BYTES_PER_SECOND - waited
-        if left <= 0 or self.cut_off:
-            raise self._given_up(doing, size)
-        self.settimeout(left)
+    def _start(self, doing: str) -> float:
+        """The moment, with what patience is left as the time limit."""
+        if self._patience <= 0 or self.cut_off:
+            raise self._given_up(doing)
+        self.settimeout(self._patience)
         return time.monotonic()
 
-    def _given_up(self, doing: str, size: int) -> TooSlowError:
-        self.cut_off = f"too slow in {doing}, {size:,} bytes so far"
+    def _end(self, started: float, size: int) -> None:
+        waited = time.monotonic() - started
+        self._patience = min(PATIENCE_SECONDS, self._patience - waited + size / BYTES_PER_SECOND)
+        self._moved += size
+
+    def _given_up(self, doing: str) -> TooSlowError:
+        self.cut_off = self.cut_off or f"too slow in {doing}, {self._moved:,} bytes so far"
         return TooSlowError(self.cut_off)
 
 
@@ -178,14 +185,35 @@ class Worker(gthread.ThreadWorker):
         self._large_waiting: deque[Connection] = deque()
         self._parting: deque[tuple[float, ClientSocket]] = deque()
         self.log: Any  # processes.Log
+        self._accepting: bool
 
     def init_signals(self) -> None:
         """Ctrl-C reaches every process of the terminal: the arbiter alone decides what it means."""
         super().init_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
+    def is_parent_alive(self) -> bool:
+        """Without its arbiter, a worker ends as if it had been told to."""
+        self.alive = self.alive and super().is_parent_alive()
+        return self.alive
+
+    def set_accept_enabled(self, enabled: Any) -> None:
+        """When the worker ends, who is connected already is served, and nobody is kept in a queue that ends with it."""
+        if not self.alive and self._accepting:
+            for listener in self.sockets:
+                while self._accept(listener):
+                    pass
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
     def accept(self, listener: Any) -> None:
         """Take a connection, and whatever it has sent."""
+        self._accept(listener)
+
+    def _accept(self, listener: Any) -> bool:
+        """Whether there was a connection to take."""
         try:
             accepted, address = listener.accept()
         except OSError as error:
@@ -195,10 +223,11 @@ class Worker(gthread.ThreadWorker):
                 time.sleep(0.05)
             elif error.errno not in _NO_CONNECTION:
                 raise
-            return
+            return False
         self.nr_conns += 1
         sock = ClientSocket(fileno=accepted.detach())
         self._gather(Connection(self, sock, address, listener.getsockname()))
+        return True
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
         """The next request on a connection that was kept alive."""
