@@ -349,7 +349,7 @@ def serve(host: str, port: int, workers: int | None, source: str | None) -> None
     terminal.warn(serving.warning(listener, place))
     terminal.warn("SIMULATED PRICES, NOT REAL ONES" if place.source == "simulated" else None)
     url = serving.address(listener)
-    terminal.out.print(f"[bold]Forecasts[/] on {url}, source {place.source}; stop with Ctrl-C")
+    terminal.out.print(f"[bold]Forecasts[/] of {terminal.short_path(place.data_dir)} on {url}; stop with Ctrl-C")
     sys.stdout.flush()
     serving.serve(place, listener, workers)
 

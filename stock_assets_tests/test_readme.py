@@ -1,5 +1,6 @@
 """The README is true: every command in it is run as written, and shows what the README shows."""
 
+import csv
 import os
 import re
 import shlex
@@ -52,6 +53,10 @@ TRIED = {
     "stock-assets alerts list",
     "stock-assets settings",
     "stock-assets ui --port 3000",
+    "stock-assets predict TSLA STX",
+    "stock-assets predict --input questions.csv --output predictions.csv",
+    "stock-assets serve",
+    *(command for command in SHOWN if command.startswith("curl ")),
 }
 
 
@@ -110,7 +115,7 @@ def test_watchlist(command, place):
     assert run(shlex.split(command), place) == SHOWN[command]
 
 
-def test_run_export_inspect_predict_and_settings(place):
+def test_run_export_inspect_and_settings(place):
     here = folder(place)
     shown = run(shlex.split("stock-assets run TSLA --as-of 2024-03-08 --source simulated"), place, here)
     assert "SIMULATED PRICES, NOT REAL ONES" in shown[1]
@@ -127,15 +132,60 @@ def test_run_export_inspect_predict_and_settings(place):
     assert (here / "exported" / "tsla_summary.pdf").read_bytes().startswith(b"%PDF-")
     shown = run(shlex.split("stock-assets inspect TSLA --as-of 2024-03-08"), place, here)
     assert shown[0].startswith("TSLA 2024-03-08, source simulated: ")
-    shown = run(shlex.split("stock-assets predict TSLA --as-of 2024-03-08"), place, here)
-    assert shown[0] == "TSLA  after the close of 2024-03-08, source simulated"
-    (here / "questions.csv").write_text("ticker,as_of\nTSLA,2024-03-08\n")
-    shown = run(shlex.split("stock-assets predict --input questions.csv --output predictions.csv"), place, here)
-    assert shown[-1] == "predictions.csv: forecasts: 1"
     settings = "\n".join(run(["stock-assets", "settings"], place))
     for variable, _, default, _ in Settings.from_environment({}).table():
         assert f"{variable} = " in settings
         assert re.search(rf"\| `{variable}` \| `?{re.escape(default)}`? \|", README.read_text()), (variable, default)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_forecasts_for_others(place):
+    """Without a server and with one, as written but for the port."""
+    here, port = folder(place), free_port()
+    # The session that is the newest today: an older one would be refused as stale.
+    run(["stock-assets", "run"], place, here)
+    shown = run(["stock-assets", "predict", "TSLA", "STX"], place, here)
+    assert [line.split()[0] for line in shown if " after the close of " in line] == ["TSLA", "STX"]
+    (here / "questions.csv").write_text("ticker\nSTX\n\nTSLA\n")
+    run(shlex.split("stock-assets predict --input questions.csv --output predictions.csv"), place, here)
+    rows = list(csv.DictReader((here / "predictions.csv").read_text().splitlines()))
+    assert [(row["row"], row["ticker"], row["error"] == "") for row in rows] == [
+        ("2", "STX", True),
+        ("3", "", False),
+        ("4", "TSLA", True),
+    ]
+    (here / "predictions.csv").unlink()
+
+    log = here / "serve.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            ["stock-assets", "serve", "--port", str(port)],
+            cwd=here,
+            env=place,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        assert answers(f"http://127.0.0.1:{port}/health", server), log.read_text()
+        [told] = SHOWN["stock-assets serve"]
+        shown = told.replace("8000", str(port)).replace("data/simulated", "data")
+        assert shown in log.read_text().splitlines()
+        for command in SHOWN:
+            if command.startswith("curl "):
+                run(shlex.split(command.replace("8000", str(port))), place, here)
+        assert list(csv.DictReader((here / "predictions.csv").read_text().splitlines())) == rows
+        [program] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+        [line] = run([sys.executable, "-c", program.replace("8000", str(port))], place, here)
+        assert line == f"{rows[2]['target_session']} {rows[2]['predicted_close']} naive: {rows[2]['naive_close']}"
+    finally:
+        server.terminate()
+        server.wait(timeout=60)
 
 
 @pytest.mark.parametrize("command", [command for command in SHOWN if command.startswith("stock-assets alerts")])
@@ -158,9 +208,7 @@ def test_monitor(place):
 @pytest.mark.parametrize("command", [["stock-assets", "ui"], [*MAKE, "ui"]], ids=["stock-assets ui", "make ui"])
 def test_ui(command, place):
     """Both ways of starting it, on a port that is free."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     port_words = ["--port", str(port)]
     words = [*command, f"ARGS={' '.join(port_words)}"] if command[0] == "make" else [*command, *port_words]
     log = folder(place) / "ui.log"
