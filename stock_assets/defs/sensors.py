@@ -34,6 +34,7 @@ def build(tickers: Sequence[str]) -> list[dg.SensorDefinition]:
 
 
 _DESCRIPTION = (
-    "Keeps what finished runs tell in the monitoring database, whoever started them: steps, artefacts, checks, fetches, "
-    "forecasts and, a session later, what happened. Opens and closes what is wrong, and sends alerts. Starts no run."
+    "Keeps what finished runs tell, whoever started them, in the monitoring database: steps, artefacts, checks, "
+    "fetches, forecasts and, a session later, what happened. Opens and closes what is wrong, and sends alerts. Starts "
+    "no run."
 )

@@ -33,8 +33,9 @@ REFUSALS = 3
 """Attempts after which a message that a receiver refuses is given up."""
 NEVER = datetime.datetime(9000, 1, 1, tzinfo=datetime.UTC)
 """The next attempt of a message that was given up."""
-SECONDS_A_RECEIVER = 30.0
-"""After which no further message is sent to a receiver in one call."""
+SECONDS = 15.0
+"""Of one call, after which nobody is sent a further message: a tick of a sensor, of which this is a part, has to end
+within Dagster's minute, however slow the receivers are."""
 
 _REFUSED = "refused: "
 _logger = logging.getLogger(__name__)
@@ -80,7 +81,8 @@ def send_due(
 ) -> Sent:
     """Make messages of what has waited long enough, and send what is due: at most `limit` messages a receiver.
 
-    Raises `MonitoringError` when the database fails; what was sent before that stays sent.
+    They take turns, so that a slow one does not use up the time (`SECONDS`) of the others; what is left waits for the
+    next call. Raises `MonitoringError` when the database fails; what was sent before that stays sent.
     """
     with database.reading() as connection:
         due = _something_is_due(connection, now)
@@ -89,14 +91,15 @@ def send_due(
     with database.begin() as connection:
         gathering.gather(connection, [receiver.name for receiver in to], now, ui_url=ui_url)
     delivered, problems = 0, []
-    for receiver in to:
-        started = time.monotonic()
-        for _ in range(limit):
-            if time.monotonic() - started > SECONDS_A_RECEIVER:
-                break
+    asking, started = list(to), time.monotonic()
+    for _ in range(limit):
+        if not asking or time.monotonic() - started > SECONDS:
+            break
+        for receiver in tuple(asking):
             claim = _claim(database, receiver.name, now)
             if claim is None:
-                break
+                asking.remove(receiver)
+                continue
             problem = _deliver(database, receiver, claim, now)
             if problem is None:
                 delivered += 1

@@ -1,11 +1,13 @@
 """The sensor on real runs: each is taken once, in order, whatever happens in between; forecasts meet their outcomes."""
 
 import datetime as dt
+import itertools
 import logging
 import multiprocessing
 import os
 import signal
 import sqlite3
+import types
 from unittest import mock
 
 import dagster as dg
@@ -91,6 +93,17 @@ def test_runs_are_taken_in_the_order_in_which_they_ended(instance, database, tak
         assert take(limit=3) == (3, 2)
         assert take(limit=3) == (2, 0)
     assert [call.args[1].run_id for call in taking.call_args_list] == [ids[at] for at in (50, 40, 30, 20, 10)]
+
+
+def test_when_the_time_is_over_the_next_tick_goes_on(instance, database, take, monkeypatch):
+    """Each look at the clock finds it 15 seconds later: one run is begun within 20."""
+    clock = itertools.count(0.0, 15.0)
+    for at in (30, 20, 10):
+        ended(instance, at)
+    with monkeypatch.context() as patched:
+        patched.setattr(run_intake, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+        assert take() == (1, 2)
+    assert take() == (2, 0)
 
 
 def test_a_run_that_is_told_of_late_is_taken_all_the_same(instance, database, take):

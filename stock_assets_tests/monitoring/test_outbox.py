@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import types
 
 import pytest
 import sqlalchemy as sa
@@ -201,6 +202,25 @@ def test_no_more_than_the_limit_a_call(database):
     for expected in (3, 6, 7, 7):
         send(database, after(1), hook, limit=3)
         assert len(hook.taken) == expected
+
+
+def test_slow_receivers_take_turns_and_leave_the_rest_to_the_next_call(database, monkeypatch):
+    clock = [0.0]
+
+    class Slow(Collector):
+        def send(self, message, now):
+            clock[0] += 4.0
+            return super().send(message, now)
+
+    monkeypatch.setattr(outbox, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+    take(database, *(run(f"T{n}", session=FRIDAY - datetime.timedelta(days=7 * n), fails="503") for n in range(7)))
+    hook, post = Slow("webhook"), Slow("email")
+    for expected in (2, 4, 6, 7, 7):
+        before = clock[0]
+        send(database, after(1), hook, post)
+        assert (len(hook.taken), len(post.taken)) == (expected, expected)
+        assert clock[0] - before <= outbox.SECONDS + 2 * 4.0
+    assert [message.number for message in post.taken] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_new_process_goes_on_where_the_other_stopped(database_url):
