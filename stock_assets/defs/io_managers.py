@@ -77,8 +77,8 @@ class ArtefactIOManager(dg.IOManager, ABC):
         if found is None:
             raise ModelExpiredError(
                 f"{ticker} {session}: there is no {asset} from the last {partitions.MODEL_LIFETIME} sessions, {first} "
-                f"to {session}: the model has expired; materialise model, backtest and evaluation of {ticker}, session "
-                f"{session}"
+                f"to {session}: {ModelExpiredError.SAYS}; materialise model, backtest and evaluation of {ticker}, "
+                f"session {session}"
             )
         return Slot(asset, ticker, found)
 

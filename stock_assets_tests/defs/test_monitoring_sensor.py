@@ -1,5 +1,6 @@
 """The sensor on real runs: each is taken once, in order, whatever happens in between; forecasts meet their outcomes."""
 
+import dataclasses
 import datetime as dt
 import itertools
 import logging
@@ -15,8 +16,8 @@ import pytest
 import sqlalchemy as sa
 
 from stock_assets.core.errors import MonitoringError
-from stock_assets.defs import resources, run_intake
-from stock_assets.monitoring import intake, tables
+from stock_assets.defs import resources, run_intake, run_records
+from stock_assets.monitoring import intake, observations, tables
 from stock_assets_tests.defs.graph import SESSION, later
 
 NOW = dt.datetime.now(dt.UTC)
@@ -85,6 +86,18 @@ def test_what_went_wrong_becomes_a_condition(make_graph, database, take):
     take(made.store)
     found = rows(database, tables.conditions, "kind", "ticker", "asset", "session")
     assert ("run_failed", "TSLA", "predictions", SESSION) in found
+
+
+def test_a_forecast_without_a_model_is_told_by_the_calendar_while_that_looks(make_graph, instance):
+    """The words of the real error: as told on that evening, and as told of a session that was long ago."""
+    result = make_graph().run("daily_job")
+    read = run_records.read(instance, instance.get_run_record_by_id(result.run_id))
+    that_evening = dataclasses.replace(read, ended=dt.datetime.combine(SESSION, dt.time(22, 30), dt.UTC))
+    failed = [
+        {one.subject.asset for one in observations.of_run(run) if one.subject.kind == "run_failed" and not one.passed}
+        for run in (that_evening, read)
+    ]
+    assert failed == [set(), {"predictions"}]
 
 
 def test_runs_are_taken_in_the_order_in_which_they_ended(instance, database, take):
