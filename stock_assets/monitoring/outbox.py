@@ -30,7 +30,8 @@ LONGEST_WAIT = datetime.timedelta(hours=1)
 LEASE = datetime.timedelta(minutes=2)
 """How long a message that is being sent is left to its sender; longer than any receiver can take."""
 REFUSALS = 3
-"""Attempts after which a message that a receiver refuses is given up."""
+"""Attempts after which a message that a receiver calls bad is given up, if that has ever taken another one: one that
+has not may be set wrongly, whatever it answers."""
 NEVER = datetime.datetime(9000, 1, 1, tzinfo=datetime.UTC)
 """The next attempt of a message that was given up."""
 SECONDS = 15.0
@@ -155,7 +156,7 @@ def _deliver(database: "Database", receiver: Receiver, claim: _Claim, now: datet
         receiver.send(message, now)
     except DeliveryError as error:
         refused_again = error.refused and (claim.error or "").startswith(_REFUSED)
-        gave_up = refused_again and claim.attempts >= REFUSALS
+        gave_up = refused_again and claim.attempts >= REFUSALS and _has_taken_one(database, receiver.name)
         wait = max(back_off(claim.attempts), error.retry_after or datetime.timedelta())
         outcome = {
             "next_attempt": NEVER if gave_up else now + wait,
@@ -170,6 +171,15 @@ def _deliver(database: "Database", receiver: Receiver, claim: _Claim, now: datet
         mine = (*_of(message.id, receiver.name), tables.deliveries.c.delivered.is_(None))
         connection.execute(tables.deliveries.update().where(*mine).values(outcome))
     return problem
+
+
+def _has_taken_one(database: "Database", receiver: str) -> bool:
+    deliveries = tables.deliveries
+    taken = sa.select(deliveries.c.receiver).where(
+        deliveries.c.receiver == receiver, deliveries.c.delivered.is_not(None)
+    )
+    with database.reading() as connection:
+        return connection.execute(taken.limit(1)).first() is not None
 
 
 def back_off(attempts: int) -> datetime.timedelta:
