@@ -83,6 +83,7 @@ class Email:
         mended.
         """
         import smtplib
+        import ssl
 
         where = f"{self._server.host}:{self._server.port}"
         try:
@@ -98,6 +99,8 @@ class Email:
             about_it = isinstance(error, smtplib.SMTPDataError)
             told = f"{where} answered {error.smtp_code} {_text(error.smtp_error)}"
             raise DeliveryError(self._safe(told), refused=about_it and error.smtp_code >= 500) from None
+        except ssl.SSLCertVerificationError as error:
+            raise DeliveryError(f"{where} has no certificate that can be trusted: {error.verify_message}") from None
         except TimeoutError:
             raise DeliveryError(f"{where} did not answer within {TIMEOUT:g} s") from None
         except (smtplib.SMTPException, OSError) as error:
