@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stock_assets.commands import ui
+from stock_assets.commands import home, ui
 from stock_assets.core.errors import SettingsError
 from stock_assets.settings import Settings, project_root
 from stock_assets_tests.place import PROGRAM, Place
@@ -102,9 +102,14 @@ def test_a_home_that_can_not_be_used_is_told_instead_of_dagsters_trace(tmp_path:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see who is left")
 def test_one_signal_to_one_process_ends_all_of_them(tmp_path: Path) -> None:
-    """As a service manager stops it; Ctrl-C in a terminal reaches every process and is easier."""
+    """As a service manager stops it; Ctrl-C in a terminal reaches every process and is easier.
+
+    And its first words: that prices are simulated, and that somebody has changed Dagster's configuration.
+    """
     port = free_port()
     place = Place(tmp_path)
+    with (home.prepare(tmp_path / "home") / "dagster.yaml").open("a") as configuration:
+        configuration.write("# mine\n")
     with (tmp_path / "ui.log").open("wb") as log:
         process = subprocess.Popen(
             [str(PROGRAM), "ui", "--port", str(port), "--source", "simulated"],
@@ -125,7 +130,9 @@ def test_one_signal_to_one_process_ends_all_of_them(tmp_path: Path) -> None:
     finally:
         for member in members(process.pid):
             os.kill(member, signal.SIGKILL)
-    assert (tmp_path / "ui.log").read_text().startswith(" SIMULATED PRICES, NOT REAL ONES")
+    first, second = (tmp_path / "ui.log").read_text().splitlines()[:2]
+    assert first.startswith(" SIMULATED PRICES, NOT REAL ONES")
+    assert second == "home/dagster.yaml differs from stock_assets/dagster.yaml, and is left as it is"
 
 
 def wait_for(condition, seconds: float) -> None:
