@@ -247,6 +247,10 @@ def ui(host: str, port: int, source: str | None) -> None:
     if home.is_changed(settings.dagster_home):
         shown = escape(terminal.short_path(str(settings.dagster_home / "dagster.yaml")))
         terminal.out.print(f"{shown} differs from stock_assets/dagster.yaml, and is left as it is")
+    if choice.settings.database_url is None:
+        terminal.warn(
+            "NO ALERTS: set STOCK_ASSETS_DATABASE_URL, as the data folder is a URL, where no SQLite file can be"
+        )
     terminal.out.print(
         f"[bold]Dagster UI[/] on http://{host}:{port}, source {choice.settings.source}; stop with Ctrl-C"
     )

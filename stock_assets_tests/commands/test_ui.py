@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from stock_assets import cli
 from stock_assets.commands import home, ui
 from stock_assets.core.errors import SettingsError
 from stock_assets.settings import Settings, project_root
@@ -91,6 +93,19 @@ def test_dagster_gets_the_settings_with_absolute_paths(tmp_path: Path, monkeypat
     assert given["folder"] == tmp_path / "home"
     assert (tmp_path / "home" / "dagster.yaml").is_file()
     assert (tmp_path / "logs").is_dir()
+
+
+@pytest.mark.parametrize(("database", "warned"), [("", True), ("postgresql://me:hush@host/monitoring", False)])
+def test_a_bucket_without_a_database_is_told_to_give_no_alerts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str, warned: bool
+) -> None:
+    monkeypatch.setattr(ui, "serve", lambda *_: None)
+    place = Place(tmp_path, {"STOCK_ASSETS_DATA_DIR": "s3://bucket", "STOCK_ASSETS_DATABASE_URL": database})
+    words = ["ui", "--port", str(free_port()), "--source", "simulated"]
+    done = CliRunner(env=place.variables).invoke(cli.commands, words)
+    assert done.exit_code == 0
+    assert ("NO ALERTS: set STOCK_ASSETS_DATABASE_URL" in done.output) is warned
+    assert "hush" not in done.output
 
 
 def test_a_home_that_can_not_be_used_is_told_instead_of_dagsters_trace(tmp_path: Path) -> None:
