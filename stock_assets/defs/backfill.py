@@ -7,7 +7,7 @@ are made. What is whole already is left alone, so that a backfill that was stopp
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
@@ -134,8 +134,9 @@ def partitions_of(run: dg.DagsterRun) -> set[str]:
 
     if run.job_name != NAME:
         return set()
+    written: Any = run.run_config
     try:
-        config = run.run_config["ops"]["backfill"]["config"]
+        config = written["ops"]["backfill"]["config"]
         ticker, first, last = (
             config["ticker"],
             sessions.to_session(config["first"]),
