@@ -136,16 +136,12 @@ def partitions_of(run: dg.DagsterRun) -> set[str]:
         return set()
     written: Any = run.run_config
     try:
-        config = written["ops"]["backfill"]["config"]
-        ticker, first, last = (
-            config["ticker"],
-            sessions.to_session(config["first"]),
-            sessions.to_session(config["last"]),
-        )
+        asked = written["ops"]["backfill"]["config"]
+        first, last = sessions.to_session(asked["first"]), sessions.to_session(asked["last"])
+        found = sessions.sessions_between(partitions.lookback(first), last)
+        return {str(partitions.key(asked["ticker"], session.date())) for session in found}
     except (LookupError, TypeError, StockAssetsError):
         return set()
-    found = sessions.sessions_between(partitions.lookback(first), last)
-    return {str(partitions.key(ticker, session.date())) for session in found}
 
 
 def require_one_source(store: ArtefactStore, ticker: str, asked: Sequence[date], source: str) -> None:
