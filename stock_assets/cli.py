@@ -316,12 +316,20 @@ def ui(host: str, port: int, source: str | None) -> None:
     """Start the Dagster UI and the daemon; stop with Ctrl-C."""
     settings = Settings.from_environment()
     watchlists.read(settings.watchlist)
+    from stock_assets.commands import home
     from stock_assets.commands import source as sources
     from stock_assets.commands import ui as interface
 
     interface.require_free(host, port)
     choice = sources.choose(settings, source)
     terminal.warn(choice.warning)
+    if home.is_changed(settings.dagster_home):
+        shown = escape(terminal.short_path(str(settings.dagster_home / "dagster.yaml")))
+        terminal.out.print(f"{shown} differs from stock_assets/dagster.yaml, and is left as it is")
+    if choice.settings.database_url is None:
+        terminal.warn(
+            "NO ALERTS: set STOCK_ASSETS_DATABASE_URL, as the data folder is a URL, where no SQLite file can be"
+        )
     terminal.out.print(
         f"[bold]Dagster UI[/] on http://{host}:{port}, source {choice.settings.source}; stop with Ctrl-C"
     )

@@ -52,7 +52,8 @@ class Settings:
         repr=False,
         metadata=_setting(
             "STOCK_ASSETS_DATABASE_URL",
-            "Monitoring database: sqlite:////folder/file.db or postgresql+psycopg://user:password@host/database",
+            "Monitoring database: sqlite:////folder/file.db or postgresql://user:password@host/database; has to be set "
+            "when the data folder is a URL",
             "SQLite under the data folder",
         ),
     )

@@ -4,7 +4,6 @@ import csv
 import os
 import re
 import shlex
-import signal
 import socket
 import subprocess
 import sys
@@ -16,12 +15,15 @@ from pathlib import Path
 import pytest
 
 from stock_assets.settings import Settings, project_root
+from stock_assets_tests.end_to_end.ui_server import stop
 
 README = project_root() / "README.md"
 BIN = Path(sys.executable).parent
 
-# Needs the installed environment of the Makefile, which a test must not set up while it runs in it.
-MAKE = ["make", "--no-print-directory", "-o", ".venv/.installed", "-o", ".venv/.installed-test"]
+# The Makefile sets up an environment, which a test must not do: it has the one that runs the tests, called installed.
+VENV = Path(sys.prefix)
+MAKE = ["make", "--no-print-directory", f"VENV={VENV}"]
+MAKE += [word for name in (".installed", ".installed-test") for word in ("-o", str(VENV / name))]
 
 
 def console_commands() -> list[tuple[str, list[str]]]:
@@ -54,7 +56,6 @@ TRIED = {
     "stock-assets settings",
     "stock-assets ui --port 3000",
     "stock-assets predict TSLA STX",
-    "stock-assets predict --input questions.csv --output predictions.csv",
     "stock-assets serve",
     *(command for command in SHOWN if command.startswith("curl ")),
 }
@@ -219,8 +220,8 @@ def test_ui(command, place):
     try:
         assert answers(f"http://127.0.0.1:{port}/server_info", server), log.read_text()
     finally:
-        os.killpg(server.pid, signal.SIGINT)
-        server.wait(timeout=60)
+        # It may have ended by itself, of which the assertion tells.
+        stop(server)
 
 
 def answers(url: str, server: subprocess.Popen) -> bool:

@@ -115,10 +115,10 @@ def _tickers(
 def _forecasts(
     connection: sa.Connection, ticker: str, sources: Mapping[str, str]
 ) -> tuple[monitor_page.Forecast | None, monitor_page.Record | None]:
-    """The newest forecast, and how those did that were made for as many sessions ahead."""
+    """The newest forecast, and how those did, of the latest, that were made for as many sessions ahead."""
     if ticker not in sources:
         return None, None
-    made = queries.forecasts(connection, ticker, sources[ticker])
+    made = queries.forecasts(connection, ticker, sources[ticker], latest=monitor_page.MOST_FORECASTS)
     last = made.iloc[-1]
     session, target = made.index[-1].date(), last["target_session"].date()
     ahead = track_record.sessions_ahead(pd.DatetimeIndex(made.index), pd.DatetimeIndex(made["target_session"]))

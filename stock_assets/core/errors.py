@@ -131,7 +131,9 @@ class OutOfMemoryError(ModelError):
 
 
 class ModelExpiredError(StockAssetsError):
-    """No model or evaluation within the last ten sessions."""
+    """No model or evaluation within the last ten sessions. `SAYS` stands in its text, by which monitoring knows it."""
+
+    SAYS = "the model has expired"
 
 
 class BackfillError(StockAssetsError):

@@ -7,7 +7,7 @@ are made. What is whole already is left alone, so that a backfill that was stopp
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
@@ -23,8 +23,10 @@ from stock_assets.core.errors import (
     UnknownTickerError,
 )
 from stock_assets.defs import jobs, on_hand, open_storage, partition_maker, partitions
-from stock_assets.storage import snapshots
+from stock_assets.storage import recent, snapshots
 from stock_assets.storage.artefacts import ArtefactStore
+
+NAME = "backfill_job"
 
 MOST_SESSIONS = 600
 """Of one run: monitoring reads the log of a run in one go, for which Dagster gives it a minute."""
@@ -80,7 +82,7 @@ def job(grid: dg.MultiPartitionsDefinition, steps: partition_maker.Steps) -> dg.
             raise dg.Failure(str(error), allow_retries=False) from error
 
     @dg.job(
-        name="backfill_job",
+        name=NAME,
         executor_def=dg.in_process_executor,
         # Longer than dagster.yaml allows other runs.
         tags={MAX_RUNTIME_SECONDS_TAG: str(_LONGEST_SECONDS)},
@@ -121,6 +123,25 @@ def sessions_asked_for(
             f"run: up to {found[MOST_SESSIONS - 1]}, the others in another one"
         )
     return found
+
+
+def partitions_of(run: dg.DagsterRun) -> set[str]:
+    """Partitions that a run of the job was to make, and those before whose models its forecasts may rest on.
+
+    None for another job, or when what was asked for can't be.
+    """
+    from stock_assets.core import sessions
+
+    if run.job_name != NAME:
+        return set()
+    written: Any = run.run_config
+    try:
+        asked = written["ops"]["backfill"]["config"]
+        first, last = sessions.to_session(asked["first"]), sessions.to_session(asked["last"])
+        found = sessions.sessions_between(recent.oldest(first), last)
+        return {str(partitions.key(asked["ticker"], session.date())) for session in found}
+    except (LookupError, TypeError, StockAssetsError):
+        return set()
 
 
 def require_one_source(store: ArtefactStore, ticker: str, asked: Sequence[date], source: str) -> None:

@@ -108,9 +108,13 @@ def build(grid: dg.PartitionsDefinition, deadline: timedelta) -> list[dg.AssetCh
 
 
 def of_report(session: date, listed: list[date], now: datetime, deadline: timedelta) -> Finding:
-    """Whether the report of `session` is among those `listed`, or may still come."""
-    from stock_assets.core import sessions
+    """Whether the report of `session` is among those `listed`, or may still come.
 
+    One of a session before the newest that has to be there is not late: nobody waits for it, so its absence warns.
+    """
+    from stock_assets.core import freshness, sessions
+
+    awaited = freshness.freshness(now, None, deadline=deadline).expected
     until = sessions.available_from(session) + deadline
     by = f"by {until:%Y-%m-%d %H:%M} UTC"
     newest = str(listed[-1]) if listed else "none"
@@ -118,13 +122,15 @@ def of_report(session: date, listed: list[date], now: datetime, deadline: timede
         passed, told = True, f"the report of {session} is there"
     elif now < until:
         passed, told = True, f"the report of {session} is not there yet; it is expected {by}"
+    elif session < awaited:
+        passed, told = False, f"there is no report of {session}: never made, or deleted since; the newest is {newest}"
     else:
         passed, told = False, f"the report of {session} is late: expected {by}, and the newest is {newest}"
     return Finding(
         asset="report",
         check=REPORT_CHECK,
         passed=passed,
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.WARN if session < awaited else dg.AssetCheckSeverity.ERROR,
         description=told,
         metadata={"observed": f"newest report: {newest}", "expected": f"that of {session}, {by}"},
     )
@@ -155,7 +161,7 @@ def of_model(news: "ModelNews") -> Finding:
 
 _REPORT = (
     "The report of the session is there, or still has time. Told by the freshness sensor for each ticker's newest "
-    "session; an error once its deadline has passed."
+    "session; an error once its deadline has passed. Of an older session, for which nobody waits, it warns."
 )
 _MODEL = (
     "The newest model can be used for a forecast of the session. Told by the freshness sensor when that changes; warns "

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import dagster as dg
 from pydantic import Field
 
-from stock_assets.defs import assets, describe, partitions
+from stock_assets.defs import assets, backfill, describe, partitions
 from stock_assets.defs.assets.reporting import watchlist_page
 from stock_assets.storage.artefacts import ArtefactStore
 
@@ -114,7 +114,13 @@ def _key(ticker: str, session: date) -> str:
 def _under_way(instance: dg.DagsterInstance) -> set[str]:
     unfinished = [status for status in dg.DagsterRunStatus if status not in _FINISHED]
     runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
-    return {run.tags["dagster/partition"] for run in runs if "dagster/partition" in run.tags}
+    return {key for run in runs for key in _about(run)}
+
+
+def _about(run: dg.DagsterRun) -> set[str]:
+    """Partitions that a run is about: one, none, or the many of a backfill."""
+    key = run.tags.get("dagster/partition")
+    return backfill.partitions_of(run) if key is None else {key}
 
 
 def old_runs(instance: dg.DagsterInstance, before: datetime, kept: Collection[str]) -> Iterator[str]:
@@ -123,7 +129,7 @@ def old_runs(instance: dg.DagsterInstance, before: datetime, kept: Collection[st
     cursor = None
     while records := instance.get_run_records(wanted, limit=_BATCH, cursor=cursor):
         for record in records:
-            if record.dagster_run.tags.get("dagster/partition") not in kept:
+            if _about(record.dagster_run).isdisjoint(kept):
                 yield record.dagster_run.run_id
         cursor = records[-1].dagster_run.run_id
 

@@ -6,6 +6,7 @@ killed at, or however often it is done, each run is taken, and once. What is rea
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +25,9 @@ OVERLAP = timedelta(hours=24)
 FIRST_LOOK = timedelta(days=7)
 """How far back runs are taken that ended before there was a database: what is older is no news to anybody."""
 RUNS_A_TICK = 100
-"""So that a tick ends within the minute that Dagster gives it; the next tick goes on."""
+SECONDS_A_TICK = 20.0
+"""After which no further run is read: a tick, which sends alerts too, ends within the minute that Dagster gives it, and
+the next one goes on."""
 
 # How runs that Dagster calls so may stand in our database: it makes a failure of what somebody stopped.
 _STANDS_AS = {
@@ -71,13 +74,17 @@ def take_finished(
     if len(records) < min(limit, len(asked)):
         gone = sorted(set(asked) - {record.dagster_run.run_id for record in records})
         log.warning("deleted before anything was kept of them: run %s", ", ".join(gone))
+    taken, started = 0, time.monotonic()
     for record in records:
+        if time.monotonic() - started > SECONDS_A_TICK:
+            break
+        taken += 1
         run = _read(instance, record, log)
         if run is None:
             continue
         cursor = max(filter(None, (cursor, run.ended)))
         _take(database, store, run, cursor, now, log)
-    return Taken(len(records), len(new) - len(records))
+    return Taken(taken, len(new) - taken)
 
 
 def _since(cursor: datetime | None, now: datetime) -> datetime:

@@ -17,13 +17,9 @@ def build(tickers: Sequence[str]) -> list[dg.SensorDefinition]:
         minimum_interval_seconds=SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"database", "store", "clock", "alerts"},
+        description=_DESCRIPTION,
     )
     def monitoring_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        """Keeps what finished runs tell, opens and closes what is wrong, and sends alerts. Starts no run.
-
-        Every run is kept once, by the job that started it or by hand: its steps, artefacts, checks, fetches, forecasts
-        and, a session later, what happened.
-        """
         database: LazyDatabase = context.resources.database
         alerts: Alerts = context.resources.alerts
         now = context.resources.clock.now()
@@ -35,3 +31,10 @@ def build(tickers: Sequence[str]) -> list[dg.SensorDefinition]:
         return dg.SkipReason(f"{taken.runs} finished runs taken{waiting}; {sent.delivered} alerts delivered")
 
     return [monitoring_sensor]
+
+
+_DESCRIPTION = (
+    "Keeps what finished runs tell, whoever started them, in the monitoring database: steps, artefacts, checks, "
+    "fetches, forecasts and, a session later, what happened. Opens and closes what is wrong, and sends alerts. Starts "
+    "no run."
+)

@@ -30,7 +30,8 @@ _CHECKS = {
 def of_session(instance: dg.DagsterInstance, tickers: Sequence[str], session: date) -> "dict[str, Standing]":
     """Ticker -> how its newest run of `session` went, and the newest evaluation of each of its checks there.
 
-    Runs that only make what is made by hand are left aside.
+    Runs that only make what is made by hand are left aside. A backfill is a run of no session: what it made is known by
+    its checks, and by a report that is newer than a run that failed.
     """
     from stock_assets.reporting.watchlist_page import Standing
 
@@ -99,7 +100,7 @@ def _how_it_went(instance: dg.DagsterInstance, run: dg.DagsterRun | None, ticker
         return "none", None, ""
     if not run.is_finished:
         return "going on", None, ""
-    if run.status not in _FAILED:
+    if run.status not in _FAILED or _made_since(instance, run, ticker, session):
         return "done", None, ""
     logged = instance.all_logs(run.run_id, of_type=failures.TELLING)
     events = [entry.dagster_event for entry in logged if entry.dagster_event is not None]
@@ -107,3 +108,11 @@ def _how_it_went(instance: dg.DagsterInstance, run: dg.DagsterRun | None, ticker
         return "failed", None, "somebody stopped the run"
     asset, why = failures.cause(events, ticker, session)
     return "failed", asset, why.removeprefix(f"{ticker} {session}: ")
+
+
+def _made_since(instance: dg.DagsterInstance, run: dg.DagsterRun, ticker: str, session: date) -> bool:
+    """Whether the report was made after a run ended, by one that is not of that session alone: a backfill."""
+    wanted = dg.AssetRecordsFilter(dg.AssetKey("report"), asset_partitions=[str(partitions.key(ticker, session))])
+    record = instance.get_run_record_by_id(run.run_id)
+    made = instance.fetch_materializations(wanted, limit=1).records
+    return bool(made) and record is not None and record.end_time is not None and made[0].timestamp > record.end_time

@@ -77,27 +77,30 @@ class Email:
         return f"Email({self._server.host}:{self._server.port}, to {', '.join(self._to)})"
 
     def send(self, message: Message, now: datetime.datetime) -> str:
-        """Hand the message to the server. Raises `DeliveryError`: refused for a 5xx to sender, recipients or content.
+        """Hand the message to the server. Raises `DeliveryError`: refused for a 5xx to the content.
 
-        A login that fails is no refusal of the message: it waits until the password is mended.
+        A password, sender or recipient that it does not take is no fault of the message, which waits until that is
+        mended.
         """
         import smtplib
+        import ssl
 
         where = f"{self._server.host}:{self._server.port}"
         try:
             with self._connected() as connection:
                 left_out = connection.send_message(self._written(message, now), self._sender, self._to)
         except smtplib.SMTPRecipientsRefused as error:
-            code = min(code for code, _ in error.recipients.values())
             told = "; ".join(f"{to}: {answer} {_text(text)}" for to, (answer, text) in sorted(error.recipients.items()))
-            raise DeliveryError(self._safe(f"{where} takes nothing for {told}"), refused=code >= 500) from None
+            raise DeliveryError(self._safe(f"{where} takes nothing for {told}")) from None
         except smtplib.SMTPAuthenticationError as error:
             told = f"{where} refused user or password: {error.smtp_code} {_text(error.smtp_error)}"
             raise DeliveryError(self._safe(told)) from None
         except smtplib.SMTPResponseException as error:
-            about_it = isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPDataError)
+            about_it = isinstance(error, smtplib.SMTPDataError)
             told = f"{where} answered {error.smtp_code} {_text(error.smtp_error)}"
             raise DeliveryError(self._safe(told), refused=about_it and error.smtp_code >= 500) from None
+        except ssl.SSLCertVerificationError as error:
+            raise DeliveryError(f"{where} has no certificate that can be trusted: {error.verify_message}") from None
         except TimeoutError:
             raise DeliveryError(f"{where} did not answer within {TIMEOUT:g} s") from None
         except (smtplib.SMTPException, OSError) as error:

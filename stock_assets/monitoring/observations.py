@@ -1,12 +1,13 @@
 """What a finished run, or a look at the calendar, says about what may be wrong. Pure; what follows is in conditions.
 
 A run tells of each cause once. A step that a blocking check stopped is told by the check, a step that never started by
-the one before it; of a run only what no step of it tells.
+the one before it, one that lacks a model by the calendar; of a run only what no step of it tells.
 """
 
 import datetime
 
-from stock_assets.core import freshness, sessions
+from stock_assets.core import evenings, freshness, sessions
+from stock_assets.core.errors import ModelExpiredError
 from stock_assets.monitoring.conditions import Kind, Observation, Severity, Subject
 from stock_assets.monitoring.records import CheckRecord, RunRecord
 
@@ -47,23 +48,42 @@ def _of_check(run: RunRecord, check: CheckRecord) -> Observation:
 
 
 def _of_steps(run: RunRecord) -> list[Observation]:
-    blocked = {check.asset for check in run.checks if check.blocking and not check.passed and check.severity == "error"}
+    told = _blocked(run) | _without_a_model(run)
     failed: dict[str, str | None] = {}
     done: list[str] = []
     for step in run.steps:
         asset = step.step.removesuffix(CHECKS_SUFFIX)
-        if step.status == "failure" and asset not in blocked:
+        if step.status == "failure" and asset not in told:
             failed.setdefault(asset, step.error)
         elif step.status == "success":
             done.append(asset)
     found = [_of_run(run, asset, "", passed=True) for asset in dict.fromkeys(done) if asset not in failed]
     if run.status == "failure":
         found += [_of_run(run, asset, "", passed=False, why=why or run.error) for asset, why in failed.items()]
-        if not failed and not blocked:
+        if not failed and not told:
             found.append(_of_run(run, "", run.job, passed=False, why=run.error))
     elif run.status == "success":
         found.append(_of_run(run, "", run.job, passed=True))
     return found
+
+
+def _blocked(run: RunRecord) -> set[str]:
+    """Assets with a check that told why what comes after them failed."""
+    return {check.asset for check in run.checks if check.blocking and not check.passed and check.severity == "error"}
+
+
+def _without_a_model(run: RunRecord) -> set[str]:
+    """Assets that failed as the model has expired, which `of_model` tells by the session's deadline.
+
+    It looks at the sessions that the evenings make. On an older one, where somebody asked for a forecast by hand, only
+    the run can tell.
+    """
+    looked_at = sessions.previous_session(sessions.latest_available(run.ended), evenings.CATCH_UP - 1)
+    if run.session is None or run.session < looked_at:
+        return set()
+    return {
+        step.step for step in run.steps if step.status == "failure" and ModelExpiredError.SAYS in (step.error or "")
+    }
 
 
 def _of_run(run: RunRecord, asset: str, job: str, *, passed: bool, why: str | None = None) -> Observation:

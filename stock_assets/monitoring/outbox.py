@@ -30,11 +30,13 @@ LONGEST_WAIT = datetime.timedelta(hours=1)
 LEASE = datetime.timedelta(minutes=2)
 """How long a message that is being sent is left to its sender; longer than any receiver can take."""
 REFUSALS = 3
-"""Attempts after which a message that a receiver refuses is given up."""
+"""Attempts after which a message that a receiver calls bad is given up, if that has ever taken another one: one that
+has not may be set wrongly, whatever it answers."""
 NEVER = datetime.datetime(9000, 1, 1, tzinfo=datetime.UTC)
 """The next attempt of a message that was given up."""
-SECONDS_A_RECEIVER = 30.0
-"""After which no further message is sent to a receiver in one call."""
+SECONDS = 15.0
+"""Of one call, after which nobody is sent a further message: a tick of a sensor, of which this is a part, has to end
+within Dagster's minute, however slow the receivers are."""
 
 _REFUSED = "refused: "
 _logger = logging.getLogger(__name__)
@@ -80,7 +82,8 @@ def send_due(
 ) -> Sent:
     """Make messages of what has waited long enough, and send what is due: at most `limit` messages a receiver.
 
-    Raises `MonitoringError` when the database fails; what was sent before that stays sent.
+    They take turns, so that a slow one does not use up the time (`SECONDS`) of the others; what is left waits for the
+    next call. Raises `MonitoringError` when the database fails; what was sent before that stays sent.
     """
     with database.reading() as connection:
         due = _something_is_due(connection, now)
@@ -89,14 +92,15 @@ def send_due(
     with database.begin() as connection:
         gathering.gather(connection, [receiver.name for receiver in to], now, ui_url=ui_url)
     delivered, problems = 0, []
-    for receiver in to:
-        started = time.monotonic()
-        for _ in range(limit):
-            if time.monotonic() - started > SECONDS_A_RECEIVER:
-                break
+    asking, started = list(to), time.monotonic()
+    for _ in range(limit):
+        if not asking or time.monotonic() - started > SECONDS:
+            break
+        for receiver in tuple(asking):
             claim = _claim(database, receiver.name, now)
             if claim is None:
-                break
+                asking.remove(receiver)
+                continue
             problem = _deliver(database, receiver, claim, now)
             if problem is None:
                 delivered += 1
@@ -152,7 +156,7 @@ def _deliver(database: "Database", receiver: Receiver, claim: _Claim, now: datet
         receiver.send(message, now)
     except DeliveryError as error:
         refused_again = error.refused and (claim.error or "").startswith(_REFUSED)
-        gave_up = refused_again and claim.attempts >= REFUSALS
+        gave_up = refused_again and claim.attempts >= REFUSALS and _has_taken_one(database, receiver.name)
         wait = max(back_off(claim.attempts), error.retry_after or datetime.timedelta())
         outcome = {
             "next_attempt": NEVER if gave_up else now + wait,
@@ -167,6 +171,15 @@ def _deliver(database: "Database", receiver: Receiver, claim: _Claim, now: datet
         mine = (*_of(message.id, receiver.name), tables.deliveries.c.delivered.is_(None))
         connection.execute(tables.deliveries.update().where(*mine).values(outcome))
     return problem
+
+
+def _has_taken_one(database: "Database", receiver: str) -> bool:
+    deliveries = tables.deliveries
+    taken = sa.select(deliveries.c.receiver).where(
+        deliveries.c.receiver == receiver, deliveries.c.delivered.is_not(None)
+    )
+    with database.reading() as connection:
+        return connection.execute(taken.limit(1)).first() is not None
 
 
 def back_off(attempts: int) -> datetime.timedelta:

@@ -78,28 +78,33 @@ def durations(connection: sa.Connection, assets: Iterable[str], *, latest: int) 
     return found
 
 
-def forecasts(connection: sa.Connection, ticker: str, source: str) -> "pd.DataFrame":
+def forecasts(connection: sa.Connection, ticker: str, source: str, *, latest: int) -> "pd.DataFrame":
     """The forecasts that the graph made of a ticker from prices of `source`, one a session, beside what happened.
 
-    Of a session whose forecast was made several times the first counts: the later ones may have been made by somebody
-    who knew better. Indexed by session; the columns of the table `forecasts`, and realised_return and realised_close,
-    missing while they are not known.
+    Those of the `latest` sessions that have one. Of a session whose forecast was made several times the first counts:
+    the later ones may have been made by somebody who knew better. Indexed by session, in order; the columns of the
+    table `forecasts`, and realised_return and realised_close, missing while they are not known.
     """
     import pandas as pd
 
+    place = sa.func.row_number().over(
+        partition_by=_FORECASTS.c.session, order_by=(_FORECASTS.c.made, _FORECASTS.c.checksum)
+    )
+    mine = (_FORECASTS.c.ticker == ticker) & (_FORECASTS.c.origin == ASSET) & (_FORECASTS.c.source == source)
+    ranked = sa.select(_FORECASTS, place.label("place")).where(mine).subquery()
+    newest = sa.select(ranked).where(ranked.c.place == 1).order_by(ranked.c.session.desc()).limit(latest).subquery()
     known = (
-        (_OUTCOMES.c.ticker == _FORECASTS.c.ticker)
-        & (_OUTCOMES.c.session == _FORECASTS.c.session)
-        & (_OUTCOMES.c.target_session == _FORECASTS.c.target_session)
+        (_OUTCOMES.c.ticker == newest.c.ticker)
+        & (_OUTCOMES.c.session == newest.c.session)
+        & (_OUTCOMES.c.target_session == newest.c.target_session)
     )
+    columns = [column.name for column in _FORECASTS.columns]
     query = (
-        sa.select(_FORECASTS, _OUTCOMES.c.realised_return, _OUTCOMES.c.realised_close)
-        .select_from(_FORECASTS.outerjoin(_OUTCOMES, known))
-        .where(_FORECASTS.c.ticker == ticker, _FORECASTS.c.origin == ASSET, _FORECASTS.c.source == source)
-        .order_by(_FORECASTS.c.session, _FORECASTS.c.made, _FORECASTS.c.checksum)
+        sa.select(*(newest.c[name] for name in columns), _OUTCOMES.c.realised_return, _OUTCOMES.c.realised_close)
+        .select_from(newest.outerjoin(_OUTCOMES, known))
+        .order_by(newest.c.session)
     )
-    columns = [*(column.name for column in _FORECASTS.columns), "realised_return", "realised_close"]
-    found = pd.DataFrame(connection.execute(query).all(), columns=columns).drop_duplicates("session")
+    found = pd.DataFrame(connection.execute(query).all(), columns=[*columns, "realised_return", "realised_close"])
     numbers = dict.fromkeys(("naive_probability_up", "realised_return", "realised_close"), "float64")
     found = found.astype(numbers | dict.fromkeys(("session", "target_session"), "datetime64[ns]"))
     return found.set_index("session")

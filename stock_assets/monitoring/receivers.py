@@ -30,6 +30,9 @@ _MAX_BYTES = 5_000_000
 _KEPT_FILES = 3
 _SHOWN_ANSWER = 200
 
+# It could not read what it was sent, or it was too long. Others, such as 401, 404 and any redirect, are about the URL.
+_BAD_MESSAGE = (400, 413, 422)
+
 # What Slack takes: https://api.slack.com/reference/block-kit/blocks
 _MAX_HEADER = 150
 _MAX_SECTION = 3000
@@ -57,7 +60,8 @@ class Message:
 class DeliveryError(StockAssetsError):
     """A message that a receiver did not take. The text holds no secrets.
 
-    `refused`: whether it said no to this message, so that sending it again would hardly help.
+    `refused`: whether it called this very message bad, so that sending it again would hardly help. A wrong URL, address
+    or password is no fault of the message: it waits until that is mended.
     `retry_after`: how long it asked to be left alone; None when it did not say.
     """
 
@@ -142,7 +146,7 @@ class Webhook:
         return f"Webhook({self._host})"
 
     def send(self, message: Message, now: datetime.datetime) -> str:
-        """POST the message. Raises `DeliveryError`: refused for any 3xx or 4xx but 408 and 429."""
+        """POST the message. Raises `DeliveryError`: refused for a status that is about the message (400, 413, 422)."""
         import requests
         import urllib3
 
@@ -167,8 +171,7 @@ class Webhook:
         told = f"{self._host} answered {status} {self._without_secrets(shown)}".strip()
         if 200 <= status < 300:
             return told
-        refused = 300 <= status < 500 and status not in (408, 429)
-        raise DeliveryError(told, refused=refused, retry_after=retry_after(wait, now))
+        raise DeliveryError(told, refused=status in _BAD_MESSAGE, retry_after=retry_after(wait, now))
 
     def _without_secrets(self, answer: bytes) -> str:
         text = _one_line(answer.decode("utf-8", errors="replace"))

@@ -177,7 +177,12 @@ conditions = sa.Table(
     sa.Column("kind", sa.String(16), nullable=False, comment="check_failed, run_failed, data_late or model_expired"),
     sa.Column("ticker", sa.String(32), nullable=False),
     sa.Column("asset", sa.String(128), nullable=False, comment="Empty when it is not about one asset"),
-    sa.Column("check", sa.String(128), nullable=False, comment="Empty when it is not about a check"),
+    sa.Column(
+        "check",
+        sa.String(128),
+        nullable=False,
+        comment="Of a run that failed at no step, its job; empty when about no check",
+    ),
     sa.Column("session", sa.Date, nullable=False, comment="The one it was first seen on"),
     sa.Column("last_session", sa.Date, nullable=False, comment="The newest one it was seen on"),
     sa.Column("severity", sa.String(8), nullable=False, comment="warn or error; the worst so far"),

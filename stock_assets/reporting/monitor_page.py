@@ -17,6 +17,8 @@ from stock_assets.reporting import templates, wording
 SIMULATED = "simulated"
 MOST_POINTS = 60
 """Runs that a line of durations shows at most, the latest ones."""
+MOST_FORECASTS = 252
+"""Forecasts of a ticker that its track record is of at most, the latest ones: those of a year."""
 
 _WIDTH, _HEIGHT, _MARGIN = 320, 40, 3
 # Characters of what a check told or a run failed of; the whole of it is in the Dagster UI.
@@ -73,7 +75,7 @@ class Forecast:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """How the forecasts of a ticker did whose outcome is known: `n` of `made`.
+    """How the forecasts of a ticker did whose outcome is known: `n` of the latest `made`.
 
     `right` directions and closes `inside` the interval are counts; what too few can't tell is None.
     """
@@ -234,6 +236,7 @@ def render(monitor: Monitor) -> bytes:
         late=[one.ticker for one in monitor.tickers if one.fresh.state is freshness.State.LATE],
         cards=[_card(one, monitor) for one in sorted(monitor.problems, key=_urgency)],
         rows=[_row(one, values) for one in monitor.tickers],
+        most_forecasts=MOST_FORECASTS,
         simulated=[one.ticker for one in monitor.tickers if _is_simulated(one)],
         lines=[_line(one, values) for one in monitor.durations],
         size=(_WIDTH, _HEIGHT),

@@ -31,7 +31,7 @@ def most_recent(store: ArtefactStore, asset: str, ticker: str, session: date) ->
     if found is None:
         raise ModelExpiredError(
             f"{ticker} {session}: there is no {asset} from the last {model_card.EXPIRES_AFTER_SESSIONS} sessions, "
-            f"{oldest(session)} to {session}: the model has expired; materialise model, backtest and evaluation of "
+            f"{oldest(session)} to {session}: {ModelExpiredError.SAYS}; materialise model, backtest and evaluation of "
             f"{ticker}, session {session}"
         )
     return found

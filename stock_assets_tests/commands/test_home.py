@@ -1,5 +1,6 @@
-"""Dagster's folder and that of the logs: made when absent, left alone when there, told clearly when unusable."""
+"""Dagster's folder and that of the logs: made when absent, left alone when somebody's, told clearly when unusable."""
 
+import hashlib
 import sqlite3
 import subprocess
 import sys
@@ -32,6 +33,41 @@ def test_a_home_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     home.instance(tmp_path).dispose()
     assert (tmp_path / "dagster.yaml").read_text() == mine
     assert (tmp_path / "notes.txt").read_text() == "keep"
+
+
+def test_every_version_of_our_configuration_is_known() -> None:
+    """After a change of dagster.yaml, put the new checksum behind the others."""
+    ours = project_root() / "stock_assets" / "dagster.yaml"
+    assert hashlib.sha256(ours.read_bytes()).hexdigest() == home.OURS[-1]
+    assert len(set(home.OURS)) == len(home.OURS)
+
+
+def test_ours_of_an_earlier_version_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.prepare(tmp_path)
+    newest = (tmp_path / "dagster.yaml").read_bytes()
+    earlier = b"# as it was\nrun_queue:\n  max_concurrent_runs: 2\n"
+    monkeypatch.setattr(home, "OURS", (hashlib.sha256(earlier).hexdigest(), *home.OURS))
+    (tmp_path / "dagster.yaml").write_bytes(earlier)
+    assert not home.is_changed(tmp_path)
+    home.prepare(tmp_path)
+    assert (tmp_path / "dagster.yaml").read_bytes() == newest
+    assert [path.name for path in tmp_path.iterdir()] == ["dagster.yaml"]
+    (tmp_path / "dagster.yaml").write_bytes(earlier + b"# mine\n")
+    home.prepare(tmp_path)
+    assert (tmp_path / "dagster.yaml").read_bytes() == earlier + b"# mine\n"
+
+
+def test_what_somebody_has_changed_is_known(tmp_path: Path) -> None:
+    assert not home.is_changed(tmp_path / "home")
+    home.prepare(tmp_path / "home")
+    assert not home.is_changed(tmp_path / "home")
+    with (tmp_path / "home" / "dagster.yaml").open("a") as mine:
+        mine.write("# mine\n")
+    assert home.is_changed(tmp_path / "home")
+    (tmp_path / "odd" / "dagster.yaml").mkdir(parents=True)
+    for look in (home.is_changed, home.prepare):
+        with pytest.raises(SettingsError, match=r"DAGSTER_HOME .*odd can't be used: .*Is a directory"):
+            look(tmp_path / "odd")
 
 
 def test_an_empty_configuration_is_a_configuration(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from stock_assets.commands import ui
+from stock_assets import cli
+from stock_assets.commands import home, ui
 from stock_assets.core.errors import SettingsError
 from stock_assets.settings import Settings, project_root
 from stock_assets_tests.place import PROGRAM, Place
@@ -93,6 +95,19 @@ def test_dagster_gets_the_settings_with_absolute_paths(tmp_path: Path, monkeypat
     assert (tmp_path / "logs").is_dir()
 
 
+@pytest.mark.parametrize(("database", "warned"), [("", True), ("postgresql://me:hush@host/monitoring", False)])
+def test_a_bucket_without_a_database_is_told_to_give_no_alerts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: str, warned: bool
+) -> None:
+    monkeypatch.setattr(ui, "serve", lambda *_: None)
+    place = Place(tmp_path, {"STOCK_ASSETS_DATA_DIR": "s3://bucket", "STOCK_ASSETS_DATABASE_URL": database})
+    words = ["ui", "--port", str(free_port()), "--source", "simulated"]
+    done = CliRunner(env=place.variables).invoke(cli.commands, words)
+    assert done.exit_code == 0
+    assert ("NO ALERTS: set STOCK_ASSETS_DATABASE_URL" in done.output) is warned
+    assert "hush" not in done.output
+
+
 def test_a_home_that_can_not_be_used_is_told_instead_of_dagsters_trace(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text("no_such_thing: 1")
     variables = {"STOCK_ASSETS_LOG_DIR": str(tmp_path / "logs"), "DAGSTER_HOME": str(tmp_path)}
@@ -102,9 +117,14 @@ def test_a_home_that_can_not_be_used_is_told_instead_of_dagsters_trace(tmp_path:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see who is left")
 def test_one_signal_to_one_process_ends_all_of_them(tmp_path: Path) -> None:
-    """As a service manager stops it; Ctrl-C in a terminal reaches every process and is easier."""
+    """As a service manager stops it; Ctrl-C in a terminal reaches every process and is easier.
+
+    And its first words: that prices are simulated, and that somebody has changed Dagster's configuration.
+    """
     port = free_port()
     place = Place(tmp_path)
+    with (home.prepare(tmp_path / "home") / "dagster.yaml").open("a") as configuration:
+        configuration.write("# mine\n")
     with (tmp_path / "ui.log").open("wb") as log:
         process = subprocess.Popen(
             [str(PROGRAM), "ui", "--port", str(port), "--source", "simulated"],
@@ -125,7 +145,9 @@ def test_one_signal_to_one_process_ends_all_of_them(tmp_path: Path) -> None:
     finally:
         for member in members(process.pid):
             os.kill(member, signal.SIGKILL)
-    assert (tmp_path / "ui.log").read_text().startswith(" SIMULATED PRICES, NOT REAL ONES")
+    first, second = (tmp_path / "ui.log").read_text().splitlines()[:2]
+    assert first.startswith(" SIMULATED PRICES, NOT REAL ONES")
+    assert second == "home/dagster.yaml differs from stock_assets/dagster.yaml, and is left as it is"
 
 
 def wait_for(condition, seconds: float) -> None:

@@ -1,24 +1,30 @@
 """Many sessions in one run: the same files, events and checks as by a run of each, whatever becomes of the others."""
 
 import datetime as dt
+import logging
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import dagster as dg
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from stock_assets.commands import home
 from stock_assets.core import sessions
 from stock_assets.core.errors import SourceUnavailableError
-from stock_assets.defs import partitions
+from stock_assets.defs import partitions, resources, run_intake
+from stock_assets.monitoring import tables
 from stock_assets.settings import project_root
 from stock_assets.sources.yahoo import YahooSource
+from stock_assets_tests import postgres, s3
 from stock_assets_tests.defs import graph
 from stock_assets_tests.defs.graph import CannedSource, Graph
 from stock_assets_tests.place import clean_environment, files
@@ -67,6 +73,29 @@ def test_the_files_are_those_of_separate_runs(both):
     theirs, ours = (files(Path(made.settings.data_dir)) for made in (separate, together))
     assert {name for name in ours if name.startswith("report/TSLA/2024-03-13/figures/")}
     assert ours == theirs
+
+
+def test_in_a_bucket_lies_the_same_and_a_database_elsewhere_learns_of_it(both, make_graph, postgres_socket):
+    """The data folder on S3, monitoring on PostgreSQL: the run is taken with every partition it made."""
+    separate, _, _ = both
+    url = postgres.create_database(postgres_socket, f"backfill-{uuid.uuid4().hex}")
+    database = resources.LazyDatabase(mock.Mock(database_url=url))
+    with s3.server() as server, s3.bucket(server) as bucket:
+        made = make_graph(data_dir=f"s3://{bucket}/data", prices=CannedSource(change=spoilt))
+        result = made.backfill(THURSDAY, FRIDAY, training="weekly")
+        assert result.success
+        for session in (THURSDAY, FRIDAY):
+            assert made.checksums(session) == separate.checksums(session)
+        now, log = dt.datetime.now(dt.UTC), logging.getLogger("stock_assets.test")
+        assert run_intake.take_finished(made.instance, database, made.store, now, log) == (1, 0)
+    with database.reading() as connection:
+        [run] = connection.execute(sa.select(tables.runs)).all()
+        n_made = connection.execute(sa.select(sa.func.count()).select_from(tables.materialisations)).scalar_one()
+        forecasts = [tuple(row) for row in connection.execute(sa.select(tables.forecasts.c["ticker", "session"]))]
+    database.opened.close()
+    assert (run.run_id, run.job, run.status, run.ticker) == (result.run_id, "backfill_job", "success", "TSLA")
+    assert n_made == len(NO_FORECAST) + len(graph.ALL)
+    assert forecasts == [("TSLA", FRIDAY)]
 
 
 def test_materialisations_are_those_of_separate_runs(both):

@@ -162,6 +162,13 @@ def test_some_assets_are_never_made_unasked(defs):
     assert by_itself == {"daily_job", "whole_graph_job"}
 
 
+def test_whatever_ticks_says_what_it_does(defs):
+    """In the words of `description`: Dagster does not read the docstrings of sensors and schedules."""
+    told = {one.name: one.description for one in (*defs.sensors, *defs.schedules)}
+    assert len(told) >= 6
+    assert {name for name, description in told.items() if len(description or "") < 60} == set()
+
+
 def test_the_launchpad_offers_every_key_with_its_meaning(defs):
     schema = defs.resolve_job_def("tuning_job").resource_defs["model_settings"].config_schema.config_type
     assert {name: field.description for name, field in schema.fields.items()} == configuration.KEYS

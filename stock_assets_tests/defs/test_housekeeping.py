@@ -128,6 +128,35 @@ def test_a_partition_that_is_under_way_is_left_alone(graph: Graph) -> None:
     assert LISTED[39] not in graph.store.sessions("raw_prices", "TSLA")
 
 
+def backfill_of(graph: Graph, first: dt.date, last: dt.date, status: dg.DagsterRunStatus) -> str:
+    """A run of the job, which has no partition of its own, as Dagster keeps it."""
+    asked = {"ticker": "TSLA", "first": str(first), "last": str(last)}
+    run = dg.DagsterRun("backfill_job", status=status, run_config={"ops": {"backfill": {"config": asked}}})
+    return graph.instance.add_run(run).run_id
+
+
+def test_what_a_backfill_is_at_is_left_alone_and_the_models_it_may_need(graph: Graph) -> None:
+    backfill_of(graph, LISTED[30], LISTED[27], dg.DagsterRunStatus.NOT_STARTED)
+    tidy(graph, keep_sessions=10, keep_month_ends=False, dry_run=False)
+    stays = set(graph.store.sessions("raw_prices", "TSLA"))
+    assert stays.intersection(LISTED[15:]) == set(LISTED[27:40])
+    assert set(LISTED[30:40:5]) <= set(graph.store.sessions("model", "TSLA"))
+
+
+def test_the_run_of_a_backfill_stays_as_long_as_one_of_its_partitions(make_graph: Callable[..., Graph]) -> None:
+    class Later:
+        def now(self) -> dt.datetime:
+            return dt.datetime.now(dt.UTC) + dt.timedelta(days=100)
+
+    graph = make_graph(clock=Later())
+    put(graph, "raw_prices", "TSLA", *LISTED[:40])
+    gone = backfill_of(graph, LISTED[39], LISTED[30], dg.DagsterRunStatus.SUCCESS)
+    kept = backfill_of(graph, LISTED[20], LISTED[9], dg.DagsterRunStatus.SUCCESS)
+    odd = backfill_of(graph, dt.date(2024, 3, 9), LISTED[0], dg.DagsterRunStatus.FAILURE)  # a Saturday
+    tidy(graph, keep_sessions=10, keep_month_ends=False, dry_run=False)
+    assert [graph.instance.get_run_by_id(run_id) is not None for run_id in (gone, kept, odd)] == [False, True, False]
+
+
 def test_what_no_seal_speaks_for_goes_with_its_session_only(graph: Graph) -> None:
     """Left by a deletion that was killed; or just being written, for the newest session."""
     coming = sessions.next_session(SESSION)

@@ -1,11 +1,14 @@
 """The sensor on real runs: each is taken once, in order, whatever happens in between; forecasts meet their outcomes."""
 
+import dataclasses
 import datetime as dt
+import itertools
 import logging
 import multiprocessing
 import os
 import signal
 import sqlite3
+import types
 from unittest import mock
 
 import dagster as dg
@@ -13,8 +16,8 @@ import pytest
 import sqlalchemy as sa
 
 from stock_assets.core.errors import MonitoringError
-from stock_assets.defs import resources, run_intake
-from stock_assets.monitoring import intake, tables
+from stock_assets.defs import resources, run_intake, run_records
+from stock_assets.monitoring import intake, observations, tables
 from stock_assets_tests.defs.graph import SESSION, later
 
 NOW = dt.datetime.now(dt.UTC)
@@ -85,12 +88,35 @@ def test_what_went_wrong_becomes_a_condition(make_graph, database, take):
     assert ("run_failed", "TSLA", "predictions", SESSION) in found
 
 
+def test_a_forecast_without_a_model_is_told_by_the_calendar_while_that_looks(make_graph, instance):
+    """The words of the real error: as told on that evening, and as told of a session that was long ago."""
+    result = make_graph().run("daily_job")
+    read = run_records.read(instance, instance.get_run_record_by_id(result.run_id))
+    that_evening = dataclasses.replace(read, ended=dt.datetime.combine(SESSION, dt.time(22, 30), dt.UTC))
+    failed = [
+        {one.subject.asset for one in observations.of_run(run) if one.subject.kind == "run_failed" and not one.passed}
+        for run in (that_evening, read)
+    ]
+    assert failed == [set(), {"predictions"}]
+
+
 def test_runs_are_taken_in_the_order_in_which_they_ended(instance, database, take):
     ids = {at: ended(instance, at) for at in (30, 10, 50, 20, 40)}
     with mock.patch.object(intake, "take", wraps=intake.take) as taking:
         assert take(limit=3) == (3, 2)
         assert take(limit=3) == (2, 0)
     assert [call.args[1].run_id for call in taking.call_args_list] == [ids[at] for at in (50, 40, 30, 20, 10)]
+
+
+def test_when_the_time_is_over_the_next_tick_goes_on(instance, database, take, monkeypatch):
+    """Each look at the clock finds it 15 seconds later: one run is begun within 20."""
+    clock = itertools.count(0.0, 15.0)
+    for at in (30, 20, 10):
+        ended(instance, at)
+    with monkeypatch.context() as patched:
+        patched.setattr(run_intake, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+        assert take() == (1, 2)
+    assert take() == (2, 0)
 
 
 def test_a_run_that_is_told_of_late_is_taken_all_the_same(instance, database, take):

@@ -11,7 +11,7 @@ import pytest
 
 from stock_assets import watchlist
 from stock_assets.core import checks
-from stock_assets.core.errors import InvalidTickerError
+from stock_assets.core.errors import InvalidTickerError, NoPricesError
 from stock_assets.core.tickers import check_ticker
 from stock_assets.defs import assets, followed, partitions, standings
 from stock_assets.defs.assets.reporting import watchlist_page
@@ -178,6 +178,21 @@ def test_the_newest_run_counts_and_what_is_made_by_hand_does_not(make_graph: Cal
         )
         assert run.status is dg.DagsterRunStatus.NOT_STARTED
     assert standing(graph).run == "done"
+
+
+def test_what_a_backfill_makes_after_a_run_that_failed_is_done(make_graph: Callable[..., graphs.Graph]) -> None:
+    graph = make_graph(prices=graphs.CannedSource(faults=[NoPricesError(f"TSLA {SESSION}: no such ticker")]))
+    assert not graph.run("whole_graph_job").success
+    assert standing(graph).run == "failed"
+    assert graph.backfill(SESSION, SESSION, training="every").success
+    assert standing(graph) == Standing(run="done", n_passed=N_CHECKS)
+    assert make_page(graph).success
+    [body] = [body for body in stored(graph).all("tbody") if body.attributes["data-ticker"] == "TSLA"]
+    assert f"● This session ✓ {N_CHECKS} checks passed" in " ".join(body.text.split())
+    # And a run that fails after that has the last word.
+    graph.store.path("clean_prices", "TSLA", SESSION, ".parquet").write_bytes(b"nothing")
+    assert not graph.run(["features"]).success
+    assert standing(graph).run == "failed"
 
 
 def test_a_damaged_artefact_is_told_in_its_row(make_graph: Callable[..., graphs.Graph]) -> None:

@@ -7,6 +7,7 @@ import email.policy
 import http.server
 import json
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -81,26 +82,53 @@ class Post:
     mails: list[email.message.EmailMessage] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
+    in_clear: list[str] = field(default_factory=list)
+    """Commands that came without TLS."""
 
 
 @contextmanager
-def smtp() -> Iterator[Post]:
-    """A running SMTP server, without TLS: what RFC 5321 asks of a receiver at least, and AUTH PLAIN."""
+def smtp(*, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None) -> Iterator[Post]:
+    """A running SMTP server: what RFC 5321 asks of a receiver at least, and AUTH PLAIN.
+
+    With TLS from the start, after STARTTLS, or without.
+    """
     post = Post()
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            with contextlib.suppress(ConnectionError):  # some hang up without a word
+            # Some hang up without a word, or find our certificate wanting.
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                if tls:
+                    self.encrypt(tls)
                 self.talk()
+
+        def encrypt(self, context: ssl.SSLContext) -> None:
+            self.finish()
+            self.request = context.wrap_socket(self.request, server_side=True)
+            self.setup()
+
+        def finish(self) -> None:
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                super().finish()
+            if isinstance(self.request, ssl.SSLSocket):
+                self.request.close()
 
         def talk(self) -> None:
             self.say("220 ready")
             while line := self.rfile.readline().decode("latin-1").strip():
                 word = line.split(" ")[0].split(":")[0].upper()
+                is_encrypted = isinstance(self.request, ssl.SSLSocket)
+                if not is_encrypted:
+                    post.in_clear.append(word)
                 if word in post.refuse:
                     self.say(post.refuse[word])
+                elif word == "STARTTLS" and starttls:
+                    self.say("220 go on")
+                    self.encrypt(starttls)
                 elif word == "EHLO":
                     lines = ["loopback", *post.extensions]
+                    if starttls and not is_encrypted:
+                        lines.append("STARTTLS")
                     for n, extension in enumerate(lines, start=1):
                         self.say(f"250{'-' if n < len(lines) else ' '}{extension}")
                 elif word == "AUTH":

@@ -5,6 +5,7 @@ import datetime
 import pytest
 
 from stock_assets.core import freshness
+from stock_assets.core.errors import ModelExpiredError
 from stock_assets.defs import asset_checks, partitions
 from stock_assets.defs import freshness as freshness_checks
 from stock_assets.monitoring import observations
@@ -67,6 +68,28 @@ def test_a_warning_explains_no_failure():
     record = run("failure", steps=steps, checks=(check("raw_prices", passed=False, blocking=False),))
     assert ("run_failed", "raw_prices", "", False) in told(record)
     assert ("run_failed", "raw_prices", "", True) not in told(record)
+
+
+@pytest.mark.parametrize(
+    ("session", "by_the_run"),
+    [
+        ("2026-11-20", False),
+        ("2026-11-16", False),  # the fifth of those that the evenings make
+        ("2026-11-13", True),
+    ],
+)
+def test_an_expired_model_is_told_by_the_calendar_on_sessions_that_it_looks_at(session, by_the_run):
+    why = f"TSLA {session}: there is no model: {ModelExpiredError.SAYS}; train one"
+    steps = (step("raw_prices"), step("predictions", "failure", why), step("report", "skipped"))
+    record = run("failure", session=datetime.date.fromisoformat(session), steps=steps, error=why)
+    of_raw_prices = ("run_failed", "raw_prices", "", True)
+    of_predictions = ("run_failed", "predictions", "", False)
+    assert told(record) == ({of_raw_prices, of_predictions} if by_the_run else {of_raw_prices})
+
+
+def test_what_else_fails_beside_an_expired_model_is_told():
+    steps = (step("predictions", "failure", ModelExpiredError.SAYS), step("features", "failure", "disk full"))
+    assert told(run("failure", steps=steps, error="disk full")) == {("run_failed", "features", "", False)}
 
 
 def test_a_run_that_fails_at_no_step_is_told_by_its_job():

@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import types
 
 import pytest
 import sqlalchemy as sa
@@ -161,7 +162,9 @@ def test_a_receiver_that_asks_for_more_time_gets_it(database):
 
 
 def test_what_is_refused_for_good_is_kept_and_lets_the_next_pass(database, tmp_path):
-    hook, log = Collector(down=DeliveryError("400 invalid_payload", refused=True)), Log(tmp_path)
+    hook, log = Collector(), Log(tmp_path)
+    outbox.send_test(database, [hook], after(0), ui_url=UI)
+    hook.taken, hook.asked, hook.down = [], 0, DeliveryError("400 invalid_payload", refused=True)
     take(database, run(fails="503"), run("STX", minute=1, check="warn", session=MONDAY))
     send(database, after(2), hook, log)
     send(database, after(3), hook, log)
@@ -178,6 +181,31 @@ def test_what_is_refused_for_good_is_kept_and_lets_the_next_pass(database, tmp_p
     assert "given up after 3 attempts" in (tmp_path / "alerts.log").read_text()
 
 
+def test_a_receiver_that_has_never_taken_anything_may_be_set_wrongly_and_nothing_is_given_up(database):
+    """Mattermost answers 400 where the webhook does not exist."""
+    hook = Collector(down=DeliveryError("400 Invalid webhook", refused=True))
+    take(database, run(fails="503"), run("STX", check="warn"))
+    evening(database, 0.5, 600, hook, step=5)
+    assert [one.given_up for one in hook_unsent(database)] == [False, False]
+    hook.down = None
+    evening(database, 600, 700, hook, step=5)
+    assert [message.number for message in hook.taken] == [1, 2]
+
+
+def test_a_webhook_whose_url_is_wrong_for_a_week_gets_all_once_it_is_right(database):
+    with servers.webhook() as hook:
+        receiver = Webhook(hook.url)
+        hook.answers = [(404, {}, b"no_service"), (401, {}, b""), (302, {"Location": "/login"}, b"")] * 60
+        for day in range(7):
+            take(database, run(f"T{day}", day * 1440, session=FRIDAY - datetime.timedelta(days=7 * day), fails="503"))
+            evening(database, day * 1440, day * 1440 + 1439, receiver, step=60)
+        assert hook.taken == []
+        assert [one.given_up for one in hook_unsent(database)] == [False] * 7
+        hook.answers = []
+        evening(database, 7 * 1440, 7 * 1440 + 120, receiver, step=60)
+        assert [text.partition(":")[0] for text in hook.texts] == [f"T{day}" for day in range(7)]
+
+
 def hook_unsent(database) -> list[outbox.Unsent]:
     with database.reading() as connection:
         return [one for one in outbox.unsent(connection) if one.receiver == "webhook"]
@@ -187,7 +215,7 @@ def test_one_refusal_after_a_long_outage_is_not_the_end(database):
     hook = Collector(down=DOWN)
     take(database, run(fails="503"))
     evening(database, 0.5, 20, hook)
-    hook.down = DeliveryError("404", refused=True)
+    hook.down = DeliveryError("400", refused=True)
     evening(database, 20, 40, hook)
     assert not hook_unsent(database)[0].given_up
     hook.down = None
@@ -201,6 +229,25 @@ def test_no_more_than_the_limit_a_call(database):
     for expected in (3, 6, 7, 7):
         send(database, after(1), hook, limit=3)
         assert len(hook.taken) == expected
+
+
+def test_slow_receivers_take_turns_and_leave_the_rest_to_the_next_call(database, monkeypatch):
+    clock = [0.0]
+
+    class Slow(Collector):
+        def send(self, message, now):
+            clock[0] += 4.0
+            return super().send(message, now)
+
+    monkeypatch.setattr(outbox, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
+    take(database, *(run(f"T{n}", session=FRIDAY - datetime.timedelta(days=7 * n), fails="503") for n in range(7)))
+    hook, post = Slow("webhook"), Slow("email")
+    for expected in (2, 4, 6, 7, 7):
+        before = clock[0]
+        send(database, after(1), hook, post)
+        assert (len(hook.taken), len(post.taken)) == (expected, expected)
+        assert clock[0] - before <= outbox.SECONDS + 2 * 4.0
+    assert [message.number for message in post.taken] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_new_process_goes_on_where_the_other_stopped(database_url):

@@ -40,7 +40,7 @@ def test_an_empty_database(read):
     assert read(queries.last_runs) == {}
     assert read(queries.durations, ["model"], latest=5) == {}
     assert read(queries.sources) == {}
-    assert len(read(queries.forecasts, "TSLA", "canned")) == 0
+    assert len(read(queries.forecasts, "TSLA", "canned", latest=10)) == 0
     assert read(queries.told, latest=5) == []
     assert read(queries.first_run) is None
     assert read(queries.counts, ["runs", "messages"]) == {"runs": 0, "messages": 0}
@@ -89,7 +89,7 @@ class TestForecasts:
     def test_beside_what_happened(self, database, read):
         late = examples.forecast("q", session=MONDAY, target_session=dt.date(2024, 3, 12))
         store(database, late, examples.forecast(), outcomes=[examples.outcome()])
-        found = read(queries.forecasts, "TSLA", "canned")
+        found = read(queries.forecasts, "TSLA", "canned", latest=10)
         assert [session.date() for session in found.index] == [FRIDAY, MONDAY]
         assert found["realised_return"].tolist()[0] == -0.02
         assert found["realised_close"].isna().tolist() == [False, True]
@@ -98,12 +98,21 @@ class TestForecasts:
     def test_of_several_the_first_that_was_made(self, database, read):
         again = examples.forecast("again", at=600, probability_up=0.99)
         store(database, again, examples.forecast("first", at=1))
-        assert read(queries.forecasts, "TSLA", "canned")["probability_up"].tolist() == [0.55]
+        assert read(queries.forecasts, "TSLA", "canned", latest=10)["probability_up"].tolist() == [0.55]
+
+    def test_the_latest_sessions_only_and_in_order(self, database, read):
+        start = dt.date(2024, 1, 1)
+        made = [(start + dt.timedelta(days=n), f"{n} {again}") for n in (5, 2, 9, 4) for again in (1, 2)]
+        store(database, *(examples.forecast(name, session=session, target_session=MONDAY) for session, name in made))
+        found = read(queries.forecasts, "TSLA", "canned", latest=3)
+        assert [(session.day, name) for session, name in found["checksum"].items()] == [
+            (5, "4 1"), (6, "5 1"), (10, "9 1"),
+        ]  # fmt: skip
 
     def test_what_was_served_or_is_of_other_prices_is_left_out(self, database, read):
         store(database, examples.forecast("a", origin="served"), examples.forecast("b", source="simulated"))
-        assert len(read(queries.forecasts, "TSLA", "canned")) == 0
-        assert len(read(queries.forecasts, "TSLA", "simulated")) == 1
+        assert len(read(queries.forecasts, "TSLA", "canned", latest=10)) == 0
+        assert len(read(queries.forecasts, "TSLA", "simulated", latest=10)) == 1
 
     def test_the_source_is_that_of_the_newest(self, database, read):
         store(database, examples.forecast(source="simulated"), examples.forecast("q", session=MONDAY, source="yahoo"))

@@ -25,6 +25,7 @@ from stock_assets.core.errors import (
 )
 from stock_assets.storage import artefacts
 from stock_assets.storage.artefacts import ArtefactStore
+from stock_assets_tests import s3
 from stock_assets_tests.storage import killed_writers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -564,33 +565,14 @@ def test_rivals_without_a_lock_leave_one_whole_version(turns: list[bool]):
 
 @pytest.fixture(scope="module")
 def s3_server() -> Iterator[str]:
-    server_module = pytest.importorskip("moto.server", reason="needs moto[server]")
-    pytest.importorskip("s3fs", reason="needs s3fs")
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3.server() as url:
+        yield url
 
 
 @pytest.fixture
-def s3_store(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ArtefactStore]:
-    import s3fs
-
-    for name, value in {
-        "AWS_ENDPOINT_URL": s3_server,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }.items():
-        monkeypatch.setenv(name, value)
-    bucket = f"bucket-{uuid.uuid4().hex}"
-    store = ArtefactStore(f"s3://{bucket}/prefix")
-    store.base.fs.mkdir(bucket)
-    yield store
-    s3fs.S3FileSystem.clear_instance_cache()
+def s3_store(s3_server: str) -> Iterator[ArtefactStore]:
+    with s3.bucket(s3_server) as bucket:
+        yield ArtefactStore(f"s3://{bucket}/prefix")
 
 
 def test_s3_round_trip(s3_store: ArtefactStore):

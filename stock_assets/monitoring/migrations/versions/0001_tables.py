@@ -17,7 +17,12 @@ def upgrade() -> None:
         ),
         sa.Column("ticker", sa.String(length=32), nullable=False),
         sa.Column("asset", sa.String(length=128), nullable=False, comment="Empty when it is not about one asset"),
-        sa.Column("check", sa.String(length=128), nullable=False, comment="Empty when it is not about a check"),
+        sa.Column(
+            "check",
+            sa.String(length=128),
+            nullable=False,
+            comment="Of a run that failed at no step, its job; empty when about no check",
+        ),
         sa.Column("session", sa.Date(), nullable=False, comment="The one it was first seen on"),
         sa.Column("last_session", sa.Date(), nullable=False, comment="The newest one it was seen on"),
         sa.Column("severity", sa.String(length=8), nullable=False, comment="warn or error; the worst so far"),
