@@ -52,7 +52,7 @@ _LOADED_FIRST = 16
 _NEEDED = (
     *("stock_assets.core.features", "stock_assets.core.prediction", "stock_assets.storage.models"),
     *("stock_assets.serving.histories", "stock_assets.monitoring.database", "alembic.command"),
-    *("sklearn.ensemble", "sklearn.linear_model", "sklearn.calibration", "pyarrow.parquet"),
+    *("skops.io", "sklearn.ensemble", "sklearn.linear_model", "pyarrow.parquet", "pyarrow.pandas_compat"),
 )
 
 

@@ -58,7 +58,7 @@ class ForecastServer:
         )
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if found := re.match(r"Forecasts on (http://127\.0\.0\.1:\d+), source csv;", line):
+            if found := re.search(r" on (http://127\.0\.0\.1:\d+);", line):
                 self.url = found[1]
                 break
         assert self.url, self.errors()

@@ -81,7 +81,7 @@ def told(body: dict) -> tuple:
     return tuple(body[name] for name in names)
 
 
-def test_workers_killed_under_load(place, record_property):
+def test_workers_killed_under_load(place, record_testsuite_property):
     """Every tenth time all of them at once: then nothing but the kernel's queue of connections is left."""
     store = ArtefactStore(place.data)
     right = {ticker: facts(store, ticker, stores.SESSION) for ticker in ("TSLA", "STX")}
@@ -103,7 +103,7 @@ def test_workers_killed_under_load(place, record_property):
                 wait_until(lambda: len(set(server.pids()) - before) == 2, "the worker was not started again")  # noqa: B023
         assert server.stop() == 0
         served = server.served()
-    record_property("longest_seconds_until_an_answer", round(max(back), 3))
+    record_testsuite_property("longest_seconds_to_an_answer_after_a_kill", round(max(back), 3))
     assert len(load.answers) > 5 * KILLS
     assert {answer.status for answer in load.answers} == {200}
     assert {answer.body["ticker"]: told(answer.body) for answer in load.answers} == right
@@ -186,7 +186,7 @@ BEGINNINGS = {
     "half a chunk": f"POST /predict/batch HTTP/1.1\r\n{GUARDED}Content-Type: text/csv\r\n"
     "Transfer-Encoding: chunked\r\n\r\n7\r\nticker\n\r\nff\r\nTS",
 }
-# More than there are threads, for bodies and in all.
+# More than there are threads; of bodies that threads read, about as many as may be read at once.
 AT_ONCE = dict.fromkeys(BEGINNINGS, 60) | dict.fromkeys(
     ("half a large body", "half a chunk"), processes.THREADS // 2 + 3
 )
@@ -198,18 +198,19 @@ def posted(table: bytes) -> bytes:
 
 
 def test_slow_clients_are_cut_off_while_others_are_served(guarded):
-    """Hundreds, each of which goes on sending a byte a second, and some that read nothing."""
-    table = b"ticker\n" + b"nobody at all\n" * 4000
+    """Hundreds, each of which goes on sending a byte a second, and some that read nothing of their answer."""
+    # The answer has several megabytes: more than the kernel takes off the server's hands.
+    table = b"ticker\n" + b"somebody whom nobody knows\n" * 60_000
     served, longest, start = 0, 0.0, time.monotonic()
     with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            deaf = stack.enter_context(connected(guarded))
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.sendall(posted(table))
         slow = {kind: [stack.enter_context(connected(guarded)) for _ in range(n)] for kind, n in AT_ONCE.items()}
         for kind, connections in slow.items():
             for connection in connections:
                 connection.sendall(BEGINNINGS[kind].encode())
-        for _ in range(8):
-            deaf = stack.enter_context(connected(guarded))
-            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            deaf.sendall(posted(table))
         open_ = {(kind, n): one for kind, those in slow.items() for n, one in enumerate(those)}
         while open_:
             assert time.monotonic() - start < 4 * slow_clients.PATIENCE_SECONDS, sorted({kind for kind, _ in open_})
@@ -224,10 +225,11 @@ def test_slow_clients_are_cut_off_while_others_are_served(guarded):
                         with contextlib.suppress(OSError):
                             connection.sendall(b"1")
             open_ = {which: connection for which, connection in open_.items() if not _is_closed(connection)}
+        wait_until(lambda: guarded.log().count("too slow in reading") == 3, "those who read nothing are not cut off")
     assert served > 20
     assert longest < slow_clients.PATIENCE_SECONDS / 2
     slow_bodies = AT_ONCE["half a large body"] + AT_ONCE["half a chunk"]
-    wait_until(lambda: guarded.log().count("too slow in sending") >= slow_bodies, "no lines about slow bodies")
+    wait_until(lambda: guarded.log().count("too slow in sending") == slow_bodies, "no lines about slow bodies")
     wait_until(lambda: guarded.log().count(" 408 ") >= 3 * AT_ONCE["half a head"], "no lines about slow heads")
 
 
@@ -242,20 +244,6 @@ def _is_closed(connection: socket.socket) -> bool:
     except OSError:
         return True
     return True
-
-
-def test_a_reader_that_does_not_read_is_cut_off(guarded):
-    """The answer has several megabytes: more than the kernel takes off the server's hands."""
-    table = b"ticker\n" + b"somebody whom nobody knows\n" * 60_000
-    before = guarded.log().count("too slow in reading")
-    with connected(guarded) as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        head = (
-            f"POST /predict/batch HTTP/1.1\r\n{GUARDED}Content-Type: text/csv\r\nContent-Length: {len(table)}\r\n\r\n"
-        )
-        connection.sendall(head.encode() + table)
-        wait_until(lambda: guarded.log().count("too slow in reading") > before, "the reader was not cut off")
-    assert guarded.get("/health").status == 200
 
 
 def exchange(server: ForecastServer, request: bytes) -> bytes:
@@ -385,7 +373,7 @@ def test_others_than_this_machine_without_a_token_are_warned_of(place):
             stderr=out,
         )
         try:
-            wait_until(lambda: "Forecasts on" in log.read_text(), "it did not start")
+            wait_until(lambda: "Forecasts of" in log.read_text(), "it did not start")
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(forecast_server.SECONDS)
