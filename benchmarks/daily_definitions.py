@@ -1,7 +1,8 @@
 """Our definitions as a code location for `daily_path`: on another evening, whose schedules tick at once.
 
 Loaded by Dagster's processes, not by the benchmark. The clock goes as ever, but so many seconds behind this machine's
-as STOCK_ASSETS_BENCHMARK_BEHIND says; schedules tick every minute. All else is as in `stock_assets.definitions`.
+as STOCK_ASSETS_BENCHMARK_BEHIND says; schedules tick every minute; up to STOCK_ASSETS_BENCHMARK_ALONE tickers, where
+that is set, have runs of their own. All else is as in `stock_assets.definitions`.
 """
 
 import datetime as dt
@@ -12,9 +13,10 @@ from stock_assets.core import evenings
 from stock_assets.definitions import build_defs
 from stock_assets.defs import schedules
 
-VARIABLE = "STOCK_ASSETS_BENCHMARK_BEHIND"
+BEHIND = "STOCK_ASSETS_BENCHMARK_BEHIND"
+ALONE = "STOCK_ASSETS_BENCHMARK_ALONE"
 
-_behind = dt.timedelta(seconds=float(os.environ[VARIABLE]))
+_behind = dt.timedelta(seconds=float(os.environ[BEHIND]))
 _due = evenings.due
 
 
@@ -29,4 +31,5 @@ def _due_on_that_evening(tick: dt.datetime, *given: Any, **named: Any) -> Any:
 
 evenings.due = _due_on_that_evening
 schedules.TICKS = ("* * * * *",)
+schedules.MOST_ALONE = int(os.environ.get(ALONE, schedules.MOST_ALONE))
 defs = build_defs(clock=_ClockBehind())

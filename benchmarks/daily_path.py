@@ -1,14 +1,15 @@
-"""What an evening costs: `daily_job` of many tickers, as `stock-assets ui` starts and runs it, and what dominates.
+"""What an evening costs: the daily path of many tickers, as `stock-assets ui` starts and runs it, and what dominates.
 
-    python -m benchmarks.daily_path [--tickers N] [--sessions N] [--quick]
+    python -m benchmarks.daily_path [--tickers N] [--sessions N] [--alone] [--quick]
 
 Everything is real but the prices and the date: web server, daemon and code server are started, the schedule asks for
 the runs, the daemon queues them, two processes at a time make them. Models, of the default settings but for a
 walk-forward that is fitted once, were made before, and are not measured. With several sessions, as many evenings were
-missed, and are caught up. Then some more runs are taken apart, each in a process of its own. Linux only: reads /proc.
+missed, and are caught up. Long watchlists go by groups of tickers, as `schedules` says; `--alone` makes it a run for
+each all the same. Then some more runs are taken apart, each in a process of its own. Linux only: reads /proc.
 
 The processor's seconds are exact: the kernel adds those of a run that has ended to its parent's. Peaks of memory are as
-of five looks a second.
+of two looks a second, that of all processes of one in five seconds, as it takes its time.
 """
 
 import argparse
@@ -37,10 +38,12 @@ EVENING = datetime.date(2024, 3, 7)
 QUICK_EVENING = datetime.date(2014, 6, 26)
 MOST_SESSIONS = 4
 _MODEL = "model: {refit_every: 100000}\n"
-_DAILY = "pipeline_name = 'daily_job'"
+_DAILY = "pipeline_name IN ('daily_job', 'evening_job')"
+_FINISHED = ("SUCCESS", "FAILURE", "CANCELED")
 _PAGE_MADE = f"SELECT run_id FROM runs WHERE NOT {_DAILY} AND status = 'SUCCESS' AND end_time IS NOT NULL"
-_SECONDS_A_RUN = 120.0
-_LOOKS_A_SECOND = 5
+_SECONDS_A_PARTITION = 120.0
+_LOOKS_A_SECOND = 2
+_LOOKS_AT_ALL = 10
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _TAKEN_APART = 3
 
@@ -60,6 +63,7 @@ def main() -> None:
     parser.add_argument(
         "--sessions", type=int, default=1, choices=range(1, MOST_SESSIONS + 1), metavar="N", help="default 1, at most 4"
     )
+    parser.add_argument("--alone", action="store_true", help="a run for each ticker, however many there are")
     parser.add_argument("--quick", action="store_true", help="two tickers, a short history: does it run at all?")
     arguments = parser.parse_args()
     if not Path("/proc/self/smaps_rollup").exists():
@@ -76,6 +80,8 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         environment = _prepared(work, Path(folder))
+        if arguments.alone:
+            environment["STOCK_ASSETS_BENCHMARK_ALONE"] = str(number)
         evening = _Evening(work, asked, Path(folder), environment)
         evening.run()
         _show(evening)
@@ -84,7 +90,7 @@ def main() -> None:
             json.loads(measuring.run(_process("parts", following, ticker), environment).output)
             for ticker in work.tickers[:_TAKEN_APART]
         ]
-    _show_parts(taken_apart, evening.run_seconds / evening.n_runs)
+    _show_parts(taken_apart, evening.run_seconds / evening.n_partitions)
 
 
 def _prepared(work: measuring.Workload, folder: Path) -> dict[str, str]:
@@ -111,6 +117,7 @@ class _Seen:
     """Run's process -> bytes."""
     most_at_once: int = 0
     """Bytes of all processes together, what they share counted once."""
+    looks: int = 0
 
 
 class _Evening:
@@ -120,7 +127,8 @@ class _Evening:
         self, work: measuring.Workload, asked: list[datetime.date], folder: Path, environment: dict[str, str]
     ) -> None:
         self.work, self.asked, self.folder = work, asked, folder
-        self.n_runs = len(work.tickers) * len(asked)
+        self.n_partitions = len(work.tickers) * len(asked)
+        self.n_runs = 0
         self.seen = _Seen()
         self.seconds = self.run_seconds = self.service_seconds = 0.0
         self.n_pages = 0
@@ -133,12 +141,12 @@ class _Evening:
         with self._services() as process:
             self._wait(process, self._count_runs, "the schedule has ticked")
             before = _processor_seconds(process.pid)
-            self._wait(process, lambda: self._count_runs("SUCCESS", "FAILURE", "CANCELED") >= self.n_runs, "runs ended")
-            self._wait(process, lambda: self._count_taken() >= self.n_runs, "the runs are in the monitoring database")
+            self._wait(process, self._are_taken, "all partitions are in the monitoring database")
             self._wait(process, lambda: self._ask(self.runs_file, _PAGE_MADE), "the watchlist's page is made")
             after = _processor_seconds(process.pid)
-        if (succeeded := self._count_runs("SUCCESS")) != self.n_runs or self._count_runs() != self.n_runs:
-            measuring.fail(f"{self.n_runs} runs expected, {self._count_runs()} were started, {succeeded} succeeded")
+        self.n_runs = self._count_runs()
+        if (succeeded := self._count_runs("SUCCESS")) != self.n_runs:
+            measuring.fail(f"of {self.n_runs} runs only {succeeded} succeeded")
         self.service_seconds, self.run_seconds = (now - then for now, then in zip(after, before, strict=True))
         [(began, ended)] = self._ask(self.runs_file, f"SELECT min(start_time), max(end_time) FROM runs WHERE {_DAILY}")
         self.seconds = ended - began
@@ -175,7 +183,7 @@ class _Evening:
                 _stop(process)
 
     def _wait(self, process: subprocess.Popen, condition: Callable[[], Any], what: str) -> None:
-        deadline = time.monotonic() + _SECONDS_A_RUN * (self.n_runs + 1)
+        deadline = time.monotonic() + _SECONDS_A_PARTITION * (self.n_partitions + 1)
         while not condition():
             if process.poll() is not None or time.monotonic() > deadline:
                 told = (self.folder / "output").read_text(errors="replace")[-3000:]
@@ -188,9 +196,11 @@ class _Evening:
         found = self._ask(self.runs_file, f"SELECT count(*) FROM runs WHERE {where}", *statuses)
         return sum(number for (number,) in found)
 
-    def _count_taken(self) -> int:
+    def _are_taken(self) -> bool:
         file = Path(self._environment["STOCK_ASSETS_DATA_DIR"]) / "monitoring.db"
-        return sum(number for (number,) in self._ask(file, "SELECT count(*) FROM runs WHERE job = 'daily_job'"))
+        # Those of a run for many are there one by one, as if each had one of its own.
+        taken = sum(number for (number,) in self._ask(file, "SELECT count(*) FROM runs WHERE job = 'daily_job'"))
+        return taken >= self.n_partitions and self._count_runs(*_FINISHED) == self._count_runs()
 
     @staticmethod
     def _ask(file: Path, query: str, *values: str) -> list[tuple]:
@@ -238,10 +248,12 @@ def _look(group: int, seen: _Seen) -> None:
     together = 0
     for folder in _members(group):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            told = (folder / "smaps_rollup").read_text()
-            together += int(re.search(r"^Pss: +(\d+) kB", told, re.MULTILINE)[1]) * 1024  # type: ignore[index]
             if _is_run(folder) and (peak := re.search(r"^VmHWM:\s+(\d+) kB", (folder / "status").read_text(), re.M)):
                 seen.peaks[int(folder.name)] = int(peak[1]) * 1024
+            if seen.looks % _LOOKS_AT_ALL == 0:
+                told = (folder / "smaps_rollup").read_text()
+                together += int(re.search(r"^Pss: +(\d+) kB", told, re.MULTILINE)[1]) * 1024  # type: ignore[index]
+    seen.looks += 1
     seen.most_at_once = max(seen.most_at_once, together)
 
 
@@ -255,8 +267,8 @@ def _stop(process: subprocess.Popen) -> None:
 
 
 def _show(evening: _Evening) -> None:
-    number = evening.n_runs
-    print(f"runs      {number} of daily_job, {evening.n_pages} for the watchlist's page, whose costs are in the sums\n")
+    number = evening.n_partitions
+    print(f"runs      {evening.n_runs} for {number} partitions, {evening.n_pages} for the watchlist's page\n")
     rows = [
         (name, "s", f"{seconds:,.1f}", f"{seconds / number:,.2f}")
         for name, seconds in (
@@ -291,7 +303,7 @@ def _show(evening: _Evening) -> None:
         ),
         *((name, "MB", measuring.megabytes(size), f"{size / number / 1e6:.2f}") for name, size in sizes.items()),
     ]
-    measuring.print_table(("an evening", "unit", "all", "a run"), rows)
+    measuring.print_table(("an evening", "unit", "all", "a partition"), rows)
     peaks = [size / 1e6 for size in evening.seen.peaks.values()]
     measuring.print_table(
         ("peak memory", "unit", *measuring.SPREAD),
@@ -311,7 +323,7 @@ def _show_parts(taken_apart: list[dict[str, list[float]]], processor_seconds_a_r
     kinds = {kind: sum(parts[part][0] for part in members) for kind, members in _KINDS.items()}
     kinds[_ASSETS] = sum(seconds for part, (seconds, _) in parts.items() if part not in named)
     whole = sum(kinds.values())
-    print(f"A run taken apart, seconds: medians of {len(taken_apart)} runs, each in a new process")
+    print(f"A run of daily_job taken apart, seconds: medians of {len(taken_apart)}, each in a new process")
     measuring.print_table(
         ("part", "processor", "share", "wall clock"),
         [
@@ -320,7 +332,7 @@ def _show_parts(taken_apart: list[dict[str, list[float]]], processor_seconds_a_r
                 for part, (processor, clock) in sorted(parts.items(), key=lambda item: -item[1][0])
             ),
             ("all", f"{whole:.2f}", "", f"{sum(clock for _, clock in parts.values()):.2f}"),
-            ("a run of the evening", f"{processor_seconds_a_run:.2f}", "", ""),
+            ("a partition of the evening", f"{processor_seconds_a_run:.2f}", "", ""),
         ],
     )
     ranked = sorted(kinds.items(), key=lambda item: -item[1])

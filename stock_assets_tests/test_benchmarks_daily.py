@@ -11,13 +11,13 @@ from stock_assets_tests.test_benchmarks import run
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux's /proc")
 def test_an_evening_of_two_tickers_is_told_by_its_sums_and_its_parts():
     output = run("daily_path")
-    assert "\nruns      2 of daily_job, " in output
+    assert "\nruns      2 for 2 partitions, " in output
     for line in (
         "processor, runs",
         "artefacts, files",
         "events in runs' own logs",
         "a run's process",
-        "a run of the evening",
+        "a partition of the evening",
     ):
         assert f"\n{line} " in output
     for part in (daily_process.IMPORTS, daily_process.EVENTS, daily_process.DRAW, daily_process.PNG, "asset features"):

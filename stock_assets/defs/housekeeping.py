@@ -114,7 +114,7 @@ def _key(ticker: str, session: date) -> str:
 def _under_way(instance: dg.DagsterInstance) -> set[str]:
     unfinished = [status for status in dg.DagsterRunStatus if status not in _FINISHED]
     runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
-    return {run.tags["dagster/partition"] for run in runs if "dagster/partition" in run.tags}
+    return {key for run in runs for key in partitions.of_run(run)}
 
 
 def old_runs(instance: dg.DagsterInstance, before: datetime, kept: Collection[str]) -> Iterator[str]:
@@ -123,7 +123,7 @@ def old_runs(instance: dg.DagsterInstance, before: datetime, kept: Collection[st
     cursor = None
     while records := instance.get_run_records(wanted, limit=_BATCH, cursor=cursor):
         for record in records:
-            if record.dagster_run.tags.get("dagster/partition") not in kept:
+            if not any(key in kept for key in partitions.of_run(record.dagster_run)):
                 yield record.dagster_run.run_id
         cursor = records[-1].dagster_run.run_id
 

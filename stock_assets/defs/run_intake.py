@@ -6,7 +6,8 @@ killed at, or however often it is done, each run is taken, and once. What is rea
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -72,11 +73,11 @@ def take_finished(
         gone = sorted(set(asked) - {record.dagster_run.run_id for record in records})
         log.warning("deleted before anything was kept of them: run %s", ", ".join(gone))
     for record in records:
-        run = _read(instance, record, log)
-        if run is None:
+        runs = _read(instance, record, log)
+        if not runs:
             continue
-        cursor = max(filter(None, (cursor, run.ended)))
-        _take(database, store, run, cursor, now, log)
+        cursor = max(filter(None, (cursor, runs[0].ended)))
+        _take(database, store, runs, cursor, now, log)
     return Taken(len(records), len(new) - len(records))
 
 
@@ -97,14 +98,15 @@ def _listed(instance: dg.DagsterInstance, since: datetime) -> Mapping[str, dg.Da
     return found
 
 
-def _read(instance: dg.DagsterInstance, record: dg.RunRecord, log: logging.Logger) -> "RunRecord | None":
-    """What is known of a run; None when it went on in the meantime."""
+def _read(instance: dg.DagsterInstance, record: dg.RunRecord, log: logging.Logger) -> "list[RunRecord]":
+    """What is known of a run, and behind it of each partition of an evening's; nothing when it went on meanwhile."""
     import sqlalchemy.exc
 
     if record.dagster_run.status not in run_records.FINISHED:
-        return None
+        return []
     try:
-        return run_records.read(instance, record)
+        whole = run_records.read(instance, record)
+        parts = run_records.of_partitions(instance, record, whole)
     except sqlalchemy.exc.OperationalError:
         # Busy, or not reachable: the next tick tries again.
         raise
@@ -119,13 +121,15 @@ def _read(instance: dg.DagsterInstance, record: dg.RunRecord, log: logging.Logge
         ValueError,
     ) as error:
         log.exception("run %s: only that it ended is kept, as its log can't be read", record.dagster_run.run_id)
-        return run_records.unreadable(record, error)
+        return [run_records.unreadable(record, error)]
+    # What partitions tell is told by them alone.
+    return [replace(whole, materialisations=(), checks=()), *parts] if parts else [whole]
 
 
 def _take(
     database: "LazyDatabase",
     store: ArtefactStore,
-    run: "RunRecord",
+    runs: "Sequence[RunRecord]",
     cursor: datetime,
     now: datetime,
     log: logging.Logger,
@@ -133,11 +137,13 @@ def _take(
     from stock_assets.monitoring import condition_store, intake
 
     with database.begin() as connection:
-        if intake.take(connection, run):
-            problems = forecast_records.follow(connection, store, run)
-            condition_store.take_run(connection, run, now)
-        else:
-            problems = []
+        problems = []
+        for run in runs:
+            if not intake.take(connection, run):
+                continue
+            problems += forecast_records.follow(connection, store, run)
+            if run is not runs[0] or len(runs) == 1:
+                condition_store.take_run(connection, run, now)
         intake.advance(connection, CURSOR, cursor.isoformat())
     for problem in problems:
         log.warning("%s", problem)

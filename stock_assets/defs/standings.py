@@ -13,13 +13,11 @@ from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from stock_assets.core import checks
-from stock_assets.defs import assets, failures, partitions
+from stock_assets.defs import assets, failures, jobs, partitions
 
 if TYPE_CHECKING:
     from stock_assets.reporting.watchlist_page import Complaint, Standing
 
-_SESSION_TAG = f"dagster/partition/{partitions.SESSION}"
-_TICKER_TAG = f"dagster/partition/{partitions.TICKER}"
 _FAILED = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 _CHECKS = {
@@ -55,11 +53,12 @@ def of_session(instance: dg.DagsterInstance, tickers: Sequence[str], session: da
 
 def _newest_runs(instance: dg.DagsterInstance, session: date) -> dict[str, dg.DagsterRun]:
     """Ticker -> the run of that session that was created last."""
-    runs = instance.get_runs(dg.RunsFilter(tags={_SESSION_TAG: session.isoformat()}))
+    runs = instance.get_runs(dg.RunsFilter(tags={partitions.SESSION_TAG: session.isoformat()}))
     newest: dict[str, dg.DagsterRun] = {}
     for run in runs:  # the latest first
-        if _TICKER_TAG in run.tags and not _by_hand(run):
-            newest.setdefault(run.tags[_TICKER_TAG], run)
+        for ticker, of in map(partitions.split, [] if _by_hand(run) else partitions.of_run(run)):
+            if of == session and ticker != partitions.ALL_TICKERS:
+                newest.setdefault(ticker, run)
     return newest
 
 
@@ -103,7 +102,21 @@ def _how_it_went(instance: dg.DagsterInstance, run: dg.DagsterRun | None, ticker
         return "done", None, ""
     logged = instance.all_logs(run.run_id, of_type=failures.TELLING)
     events = [entry.dagster_event for entry in logged if entry.dagster_event is not None]
+    if partitions.TAG not in run.tags:
+        key = str(partitions.key(ticker, session))
+        mine = [event for event in events if failures.partition_of(event) == key]
+        if failures.halts(mine):
+            events = mine
+        elif _is_made(instance, run, key):
+            return "done", None, ""
     if failures.stopped(events):
         return "failed", None, "somebody stopped the run"
     asset, why = failures.cause(events, ticker, session)
     return "failed", asset, why.removeprefix(f"{ticker} {session}: ")
+
+
+def _is_made(instance: dg.DagsterInstance, run: dg.DagsterRun, key: str) -> bool:
+    """Whether a run of many partitions came to the end of this one."""
+    wanted = dg.AssetRecordsFilter(dg.AssetKey(jobs.DAILY_ASSETS[-1]), asset_partitions=[key])
+    newest = instance.fetch_materializations(wanted, limit=1).records
+    return bool(newest) and newest[0].run_id == run.run_id
