@@ -142,7 +142,8 @@ def _take(
             if not intake.take(connection, run):
                 continue
             problems += forecast_records.follow(connection, store, run)
-            if run is not runs[0] or len(runs) == 1:
+            # What went wrong with a run of many partitions, these tell; that nothing did, it tells too.
+            if run is not runs[0] or len(runs) == 1 or run.status == "success":
                 condition_store.take_run(connection, run, now)
         intake.advance(connection, CURSOR, cursor.isoformat())
     for problem in problems:

@@ -204,6 +204,26 @@ def test_a_run_that_ended_early_tells_it_of_each_that_it_had_not_made(make_graph
     ]
 
 
+def test_a_run_whose_log_can_not_be_read_is_told_until_another_went_well(make_graph, tmp_path, monkeypatch) -> None:
+    made = make_graph(tickers=LISTED)
+    database = resources.LazyDatabase(mock.Mock(database_url=f"sqlite:///{tmp_path / 'monitoring.db'}"))
+    job = made.defs.resolve_job_def(evening.JOB)
+
+    def wrong_after(ended: dg.DagsterEventType) -> list[tuple]:
+        run = made.instance.create_run_for_job(job, run_config=evening.config_of([key(GOOD)]))
+        made.instance.report_dagster_event(dg.DagsterEvent(ended.value, evening.JOB, message="ended"), run.run_id)
+        now, log = dt.datetime.now(dt.UTC), logging.getLogger("stock_assets.test")
+        run_intake.take_finished(made.instance, database, made.store, now, log)
+        with database.reading() as connection:
+            return [one.subject for one in condition_store.open_conditions(connection)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_records, "read", mock.Mock(side_effect=LookupError("an event of another version")))
+        assert wrong_after(dg.DagsterEventType.RUN_FAILURE) == [("run_failed", "", "", evening.JOB)]
+    assert wrong_after(dg.DagsterEventType.RUN_SUCCESS) == []
+    database.opened.close()
+
+
 def test_several_sessions_of_a_ticker_are_made_in_order(make_graph) -> None:
     made = make_graph(tickers=LISTED)
     for ticker in (GOOD, SLOW):
