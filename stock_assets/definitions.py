@@ -10,6 +10,7 @@ from stock_assets.defs import (
     asset_checks,
     assets,
     backfill,
+    evening,
     freshness,
     freshness_sensor,
     housekeeping,
@@ -70,7 +71,13 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             watchlist_page.spec(grid),
         ],
         asset_checks=checks,
-        jobs=[*jobs.ALL, backfill.job(grid, steps), watchlist_page.job(grid), housekeeping.housekeeping_job],
+        jobs=[
+            *jobs.ALL,
+            evening.job(steps),
+            backfill.job(grid, steps),
+            watchlist_page.job(grid),
+            housekeeping.housekeeping_job,
+        ],
         schedules=[*schedules.build(listed.tickers), housekeeping.housekeeping_schedule],
         sensors=[
             *sensors.build(listed.tickers),

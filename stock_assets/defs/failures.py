@@ -23,6 +23,7 @@ TELLING = {
     dg.DagsterEventType.RUN_CANCELING,
     dg.DagsterEventType.RUN_CANCELED,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.ASSET_OBSERVATION,
 }
 """The kinds of events that say why a run failed; the others need not be read."""
 
@@ -31,11 +32,24 @@ _OUR_ERRORS = {
 }
 
 
+STEP, WHY, WILL_RETRY = "step", "why", "will be tried again"
+"""What the metadata call what a `PartitionFailure` holds."""
+
+
 class Cause(NamedTuple):
     """At which asset a run halted, None when at none of them, and why: beginning with the ticker and the session."""
 
     asset: str | None
     why: str
+
+
+class PartitionFailure(NamedTuple):
+    """A step that failed of one partition among many of a run: the asset's own, or that of its checks."""
+
+    asset: str
+    step: str
+    why: str
+    will_retry: bool
 
 
 def stopped(events: Iterable[dg.DagsterEvent]) -> bool:
@@ -68,6 +82,8 @@ def cause_of(events: Iterable[dg.DagsterEvent], where: str) -> Cause:
                 asset = check.asset_key.to_user_string()
                 told = f"{where}: check {check.check_name} on {asset} failed: {check.description}{_offending(check)}"
                 return Cause(asset, told)
+        elif (failed := of_partition(event)) and not failed.will_retry:
+            return Cause(failed.asset, f"{where}: {failed.why}")
         elif event.event_type in _FAILURES:
             # Where it was interrupted says nothing of why; who did it has said so, in the run's own event.
             failures.append((event.step_key, [] if _was_interrupted(event) else _chain(event)))
@@ -76,6 +92,30 @@ def cause_of(events: Iterable[dg.DagsterEvent], where: str) -> Cause:
         if chain:
             return Cause(_asset(step), _told(step, chain, where))
     return Cause(None, f"{where}: {words or 'the run ended early without telling why; see it in the Dagster UI'}")
+
+
+def of_partition(event: dg.DagsterEvent) -> PartitionFailure | None:
+    """What a run that makes many partitions told of one that failed; None when the event is about something else."""
+    if event.event_type != dg.DagsterEventType.ASSET_OBSERVATION:
+        return None
+    observation = event.asset_observation_data.asset_observation
+    told = {name: value.value for name, value in observation.metadata.items()}
+    if not {STEP, WHY, WILL_RETRY} <= told.keys():
+        return None
+    asset = observation.asset_key.to_user_string()
+    return PartitionFailure(asset, str(told[STEP]), str(told[WHY]), bool(told[WILL_RETRY]))
+
+
+def partition_of(event: dg.DagsterEvent) -> str | None:
+    """The key of the partition that an event is about."""
+    if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        return event.asset_check_evaluation_data.partition
+    return event.partition
+
+
+def halts(events: Iterable[dg.DagsterEvent]) -> bool:
+    """Whether events of one partition tell that it failed: a blocking check, or a failure that is not tried again."""
+    return cause_of(events, "").asset is not None
 
 
 def of_step(event: dg.DagsterEvent, where: str) -> str | None:

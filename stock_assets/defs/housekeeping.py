@@ -118,9 +118,8 @@ def _under_way(instance: dg.DagsterInstance) -> set[str]:
 
 
 def _about(run: dg.DagsterRun) -> set[str]:
-    """Partitions that a run is about: one, none, or the many of a backfill."""
-    key = run.tags.get("dagster/partition")
-    return backfill.partitions_of(run) if key is None else {key}
+    """Partitions that a run is about: one, none, or the many of an evening or a backfill."""
+    return {*partitions.of_run(run), *backfill.partitions_of(run)}
 
 
 def old_runs(instance: dg.DagsterInstance, before: datetime, kept: Collection[str]) -> Iterator[str]:

@@ -27,6 +27,8 @@ from dagster._core.definitions.partitions.utils.multi import get_tags_from_multi
 from dagster._core.events import AssetMaterializationPlannedData
 from dagster._utils.warnings import disable_dagster_warnings
 
+from stock_assets.defs import failures
+
 
 class PartitionEvents:
     """Tells of one partition, and remembers what it told."""
@@ -71,6 +73,19 @@ class PartitionEvents:
             partition=self._partition,
         )
         self._context.log_event(evaluation)  # type: ignore[arg-type]  (taken, though not declared)
+
+    def failed(self, asset: str, step: str, why: str, *, will_retry: bool = False) -> None:
+        """A step, that of `asset` or of its checks, failed: in a run of its own Dagster tells that of the step.
+
+        As an observation: of Dagster's own event for it, open-source storages keep nothing.
+        """
+        observation = dg.AssetObservation(
+            asset,
+            partition=self._partition,
+            description=f"{step} failed{', and will be tried again' if will_retry else ''}: {why}",
+            metadata={failures.STEP: step, failures.WHY: why, failures.WILL_RETRY: will_retry},
+        )
+        self._context.log_event(observation)
 
     def not_made(self, assets: Iterable[str]) -> None:
         """`assets` were to be made: once the run has failed, they stand as failed in the grid."""

@@ -7,6 +7,7 @@ loaded, and once. Which partitions are made, and what of them, is in backfill.
 """
 
 import inspect
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,16 @@ _T = TypeVar("_T")
 
 class SourceSilentError(Exception):
     """The price source does not answer, whichever session it is asked for; its cause says why."""
+
+
+class PutOffError(Exception):
+    """The source wants to be asked again later, for which other partitions need not wait; its cause says why."""
+
+    def __init__(self, seconds: float, retries: int):
+        super().__init__(f"retry {retries} in {seconds:.1f} s")
+        self.seconds = seconds
+        self.retries = retries
+        """The number of that retry."""
 
 
 class Outcome(NamedTuple):
@@ -76,6 +87,7 @@ class AssetStep(_Step):
 
     def __init__(self, definition: dg.AssetsDefinition):
         super().__init__(definition)
+        self.asset = self.name
         self.keeper: str = definition.op.output_defs[0].io_manager_key
         self.code_version: str = definition.specs_by_key[definition.key].code_version or ""
 
@@ -140,17 +152,20 @@ class Steps:
 class PartitionMaker:
     """Makes partitions of one ticker in a run of Dagster, and tells its event log."""
 
-    def __init__(self, context: dg.OpExecutionContext, steps: Steps, ticker: str):
+    def __init__(self, context: dg.OpExecutionContext, steps: Steps, ticker: str, patience: float = math.inf):
+        """`patience`: seconds that a step waits at most before it is tried again; longer waits are put off."""
         self._context = context
         self._steps = steps
         self._ticker = ticker
+        self._patience = patience
         self._loaded: dict[str, tuple[Slot, str, Any]] = {}
 
-    def make(self, session: date, wanted: Collection[str]) -> Outcome:
-        """Make the assets `wanted` of one session and ask their checks.
+    def make(self, session: date, wanted: Collection[str], retries: int = 0) -> Outcome:
+        """Make the assets `wanted` of one session and ask their checks. `retries`: those so far, when it was put off.
 
         Whatever goes wrong with a session is in the outcome. Raises `SourceSilentError` when the price source does not
-        answer, which is about no session in particular.
+        answer, which is about no session in particular; `PutOffError` when it wants to be asked again later than this
+        one's patience goes: nothing is made then.
         """
         events = PartitionEvents(self._context, partitions.key(self._ticker, session))
         values: dict[str, Any] = {}
@@ -162,14 +177,19 @@ class PartitionMaker:
                 continue
             try:
                 if isinstance(step, AssetStep):
-                    values[step.name] = self._asset(step, session, values, events)
+                    # Before prices are there, nothing else is made: what was put off is this step.
+                    values[step.name] = self._asset(step, session, values, events, 0 if values else retries)
                 elif complaint := self._check(step, session, values, events):
                     wrong.append(complaint)
                     halted.add(step.asset)
+            except PutOffError as later:
+                events.failed(step.asset, step.name, self._told(_cause(later), session, step.name), will_retry=True)
+                raise
             # As in a run of its own: whatever happens in it, the other sessions go on.
             except Exception as error:
                 self._context.log.exception(f"{self._ticker} {session}: {step.name} failed")
                 wrong.append(self._told(error, session, step.name))
+                events.failed(step.asset, step.name, wrong[-1])
                 if isinstance(step, CheckStep) and step.blocks:
                     halted.add(step.asset)
                 if _is_silence(error):
@@ -180,7 +200,9 @@ class PartitionMaker:
             raise SourceSilentError(str(silent)) from silent
         return Outcome(tuple(values), wrong[0] if wrong else None)
 
-    def _asset(self, step: AssetStep, session: date, values: Mapping[str, Any], events: PartitionEvents) -> Any:
+    def _asset(
+        self, step: AssetStep, session: date, values: Mapping[str, Any], events: PartitionEvents, retries: int
+    ) -> Any:
         keeper = self._keeper(step)
 
         def once(retry_number: int) -> tuple[Any, dict[str, Any]]:
@@ -189,7 +211,7 @@ class PartitionMaker:
             kept = keeper.keep(value, Slot(step.name, self._ticker, session))
             return value, {**context.of_output, **kept, **context.of_asset}
 
-        value, metadata = _tried(once, step.op.retry_policy)
+        value, metadata = _tried(once, step.op.retry_policy, retries, self._patience)
         events.materialised(step.name, step.code_version, step.parents, metadata)
         return value
 
@@ -225,17 +247,18 @@ class PartitionMaker:
         return known[2]
 
     def _told(self, error: Exception, session: date, step: str) -> str:
-        if isinstance(error, dg.RetryRequested) and isinstance(error.__cause__, Exception):
-            error = error.__cause__
+        error = _cause(error) if isinstance(error, dg.RetryRequested) else error
         text = " ".join(str(error.description if isinstance(error, dg.Failure) else error).split())
         if isinstance(error, dg.Failure | StockAssetsError):
             return text.removeprefix(f"{self._ticker} {session}: ")
         return f"{step}: {type(error).__name__}: {text}"
 
 
-def _tried(once: Callable[[int], _T], policy: dg.RetryPolicy | None) -> _T:
-    """What `once`, told the number of retries so far, returns; tried again as Dagster would try the step."""
-    retries = 0
+def _tried(once: Callable[[int], _T], policy: dg.RetryPolicy | None, retries: int, patience: float) -> _T:
+    """What `once`, told the number of retries so far, returns; tried again as Dagster would try the step.
+
+    Raises `PutOffError` before a wait that is longer than `patience` seconds.
+    """
     while True:
         try:
             return once(retries)
@@ -243,6 +266,8 @@ def _tried(once: Callable[[int], _T], policy: dg.RetryPolicy | None) -> _T:
             most, wait = _again(error, policy)
             if retries >= most:
                 raise
+            if wait > patience:
+                raise PutOffError(wait, retries + 1) from error
         time.sleep(wait)
         retries += 1
 
@@ -254,6 +279,13 @@ def _again(error: Exception, policy: dg.RetryPolicy | None) -> tuple[int, float]
     if policy is None or (isinstance(error, dg.Failure) and not error.allow_retries):
         return 0, 0
     return policy.max_retries, policy.delay or 0
+
+
+def _cause(error: Exception) -> Exception:
+    """What lies under an error that only asks for another try."""
+    while isinstance(error, PutOffError | dg.RetryRequested) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return error
 
 
 def _is_silence(error: Exception) -> bool:

@@ -5,6 +5,7 @@ No pandas here: see core.closures for why the sessions come from a table.
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -15,6 +16,12 @@ SESSION = "date"
 TICKER = "ticker"
 # In the place of a ticker for what is about all of them: no ticker has an underscore (see core.tickers).
 ALL_TICKERS = "ALL_TICKERS"
+# Dagster's, of a run that is about one partition.
+TAG = "dagster/partition"
+SESSION_TAG = f"{TAG}/{SESSION}"
+TICKER_TAG = f"{TAG}/{TICKER}"
+# The op that makes many partitions in a run; its config lists them (see evening).
+EVENING = "evening"
 
 _LAST_YEAR = 2050
 # Midnight two hours east of Greenwich is 22:00 UTC: after the New York close on every session of the year, half-days
@@ -54,6 +61,14 @@ def split(partition_key: str) -> tuple[str, date]:
     """(ticker, session) of a partition key such as `2026-11-20|TSLA`; of `2026-11-20`, that of all tickers."""
     session, _, ticker = partition_key.partition("|")
     return ticker or ALL_TICKERS, date.fromisoformat(session)
+
+
+def of_run(run: dg.DagsterRun) -> list[str]:
+    """Keys of the partitions that a run was asked for: the one of its tag, or those that an evening's config lists."""
+    if tag := run.tags.get(TAG):
+        return [tag]
+    config: Any = run.run_config
+    return list(config.get("ops", {}).get(EVENING, {}).get("config", {}).get("partitions", ()))
 
 
 def most_recent() -> dg.AssetIn:

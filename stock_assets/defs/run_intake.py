@@ -7,7 +7,8 @@ killed at, or however often it is done, each run is taken, and once. What is rea
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -79,11 +80,11 @@ def take_finished(
         if time.monotonic() - started > SECONDS_A_TICK:
             break
         taken += 1
-        run = _read(instance, record, log)
-        if run is None:
+        runs = _read(instance, record, log)
+        if not runs:
             continue
-        cursor = max(filter(None, (cursor, run.ended)))
-        _take(database, store, run, cursor, now, log)
+        cursor = max(filter(None, (cursor, runs[0].ended)))
+        _take(database, store, runs, cursor, now, log)
     return Taken(taken, len(new) - taken)
 
 
@@ -104,14 +105,15 @@ def _listed(instance: dg.DagsterInstance, since: datetime) -> Mapping[str, dg.Da
     return found
 
 
-def _read(instance: dg.DagsterInstance, record: dg.RunRecord, log: logging.Logger) -> "RunRecord | None":
-    """What is known of a run; None when it went on in the meantime."""
+def _read(instance: dg.DagsterInstance, record: dg.RunRecord, log: logging.Logger) -> "list[RunRecord]":
+    """What is known of a run, and behind it of each partition of an evening's; nothing when it went on meanwhile."""
     import sqlalchemy.exc
 
     if record.dagster_run.status not in run_records.FINISHED:
-        return None
+        return []
     try:
-        return run_records.read(instance, record)
+        whole = run_records.read(instance, record)
+        parts = run_records.of_partitions(instance, record, whole)
     except sqlalchemy.exc.OperationalError:
         # Busy, or not reachable: the next tick tries again.
         raise
@@ -126,13 +128,15 @@ def _read(instance: dg.DagsterInstance, record: dg.RunRecord, log: logging.Logge
         ValueError,
     ) as error:
         log.exception("run %s: only that it ended is kept, as its log can't be read", record.dagster_run.run_id)
-        return run_records.unreadable(record, error)
+        return [run_records.unreadable(record, error)]
+    # What partitions tell is told by them alone.
+    return [replace(whole, materialisations=(), checks=()), *parts] if parts else [whole]
 
 
 def _take(
     database: "LazyDatabase",
     store: ArtefactStore,
-    run: "RunRecord",
+    runs: "Sequence[RunRecord]",
     cursor: datetime,
     now: datetime,
     log: logging.Logger,
@@ -140,11 +144,14 @@ def _take(
     from stock_assets.monitoring import condition_store, intake
 
     with database.begin() as connection:
-        if intake.take(connection, run):
-            problems = forecast_records.follow(connection, store, run)
-            condition_store.take_run(connection, run, now)
-        else:
-            problems = []
+        problems = []
+        for run in runs:
+            if not intake.take(connection, run):
+                continue
+            problems += forecast_records.follow(connection, store, run)
+            # What went wrong with a run of many partitions, these tell; that nothing did, it tells too.
+            if run is not runs[0] or len(runs) == 1 or run.status == "success":
+                condition_store.take_run(connection, run, now)
         intake.advance(connection, CURSOR, cursor.isoformat())
     for problem in problems:
         log.warning("%s", problem)

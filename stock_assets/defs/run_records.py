@@ -6,12 +6,12 @@ of every step. Which runs are read, and when, is in sensors.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from stock_assets.defs import describe, failures, partitions
+from stock_assets.defs import describe, failures, jobs, partitions
 
 if TYPE_CHECKING:
     from stock_assets.monitoring.records import (
@@ -29,7 +29,7 @@ FINISHED = {
 }
 
 _FETCHING = "raw_prices"
-_TICKER_TAG = f"dagster/partition/{partitions.TICKER}"
+_TAG, _TICKER_TAG = partitions.TAG, partitions.TICKER_TAG
 _STARTS = (dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_RESTARTED)
 _CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
 _PLANS = (dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
@@ -42,6 +42,7 @@ _READ = {
     dg.DagsterEventType.STEP_SKIPPED,
     dg.DagsterEventType.ASSET_MATERIALIZATION,
 }
+_OF_ONE_PARTITION = {_CHECKED, dg.DagsterEventType.ASSET_OBSERVATION}
 _TOLD_OF_CHECKS = ("observed", "expected", "threshold")
 _BROKEN_OFF = "the run ended in the middle of it"
 
@@ -58,8 +59,8 @@ def read(instance: dg.DagsterInstance, record: dg.RunRecord) -> "RunRecord":
     if failures.stopped(events):
         found = replace(found, status="canceled", error=f"{where}: somebody stopped the run")
     elif run.status == dg.DagsterRunStatus.FAILURE:
-        # A check of one partition, among the many of a backfill, is not why the run failed.
-        causes = events if partition else [event for event in events if event.event_type != _CHECKED]
+        # What went wrong with one partition, among the many of a backfill, is not why the run failed.
+        causes = events if partition else [event for event in events if event.event_type not in _OF_ONE_PARTITION]
         found = replace(found, error=failures.cause_of(causes, where).why)
     return replace(
         found,
@@ -68,6 +69,95 @@ def read(instance: dg.DagsterInstance, record: dg.RunRecord) -> "RunRecord":
         checks=tuple(_checks(log)),
         fetches=tuple(_fetches(log, *partition, where, ended=found.ended)) if partition else (),
     )
+
+
+def of_partitions(instance: dg.DagsterInstance, record: dg.RunRecord, whole: "RunRecord") -> "list[RunRecord]":
+    """What an evening's run, read as `whole`, tells of each of its partitions: as much as a run of each would.
+
+    Their ids are the run's, a slash, and the partition's key. Nothing of a run that is about one partition, or none.
+    """
+    if _TAG in record.dagster_run.tags:
+        return []
+    log = [entry for entry in instance.all_logs(whole.run_id, of_type=_READ) if entry.dagster_event is not None]
+    return [_of_partition(log, key, whole) for key in partitions.of_run(record.dagster_run)]
+
+
+def _of_partition(log: Iterable[dg.EventLogEntry], key: str, whole: "RunRecord") -> "RunRecord":
+    from stock_assets.monitoring.records import RunRecord
+
+    ticker, session = partitions.split(key)
+    where = f"{ticker} {session}"
+    mine = [entry for entry in log if failures.partition_of(entry.get_dagster_event()) == key]
+    events = [entry.get_dagster_event() for entry in mine]
+    made = tuple(_materialisations(mine))
+    if {one.asset for one in made} >= set(jobs.DAILY_ASSETS):
+        status, error = "success", None
+    elif failures.halts(events):
+        status, error = "failure", failures.cause_of(events, where).why
+    else:  # the run ended before it, or in the middle of it
+        status, error = whole.status, f"{where}: {(whole.error or _BROKEN_OFF).removeprefix(f'{whole.job}: ')}"
+    return RunRecord(
+        run_id=f"{whole.run_id}/{key}",
+        # As what it does is called elsewhere: a run of its own, later, tells that all is well again.
+        job=jobs.daily_job.name,
+        status=status,
+        ticker=ticker,
+        session=session,
+        started=min((_began(entry) for entry in mine), default=None),
+        ended=max((_at(entry) for entry in mine), default=whole.ended),
+        error=error,
+        steps=tuple(_partition_steps(mine, where)),
+        materialisations=made,
+        checks=tuple(_checks(mine)),
+        fetches=tuple(_partition_fetches(mine, ticker, session)),
+    )
+
+
+def _began(entry: dg.EventLogEntry) -> datetime:
+    event = entry.get_dagster_event()
+    if event.event_type != dg.DagsterEventType.ASSET_MATERIALIZATION:
+        return _at(entry)
+    return _at(entry) - timedelta(seconds=_seconds(event) or 0.0)
+
+
+def _seconds(event: dg.DagsterEvent) -> float | None:
+    """What the asset itself told of how long it took."""
+    told = event.step_materialization_data.materialization.metadata.get("seconds")
+    return None if told is None else float(told.value)  # type: ignore[arg-type]
+
+
+def _partition_steps(log: Iterable[dg.EventLogEntry], where: str) -> "list[StepRecord]":
+    from stock_assets.monitoring.records import StepRecord
+
+    steps = {asset: StepRecord(asset, "skipped", attempts=0) for asset in jobs.DAILY_ASSETS}
+    for entry in log:
+        event = entry.get_dagster_event()
+        if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+            name, told = str(event.asset_key and event.asset_key.to_user_string()), {"seconds": _seconds(event)}
+            told |= {"status": "success", "error": None}
+        elif failed := failures.of_partition(event):
+            name, told = failed.step, {"status": "failure", "error": f"{where}: {failed.why}"}
+        else:
+            continue
+        known = steps.get(name) or StepRecord(name, "skipped", attempts=0)
+        steps[name] = replace(known, attempts=known.attempts + 1, **told)
+    return list(steps.values())
+
+
+def _partition_fetches(log: Iterable[dg.EventLogEntry], ticker: str, session: date) -> "list[FetchRecord]":
+    from stock_assets.monitoring.records import FetchRecord
+
+    found: list[FetchRecord] = []
+    for entry in log:
+        event = entry.get_dagster_event()
+        if event.asset_key != dg.AssetKey(_FETCHING):
+            continue
+        attempt = {"attempt": len(found) + 1, "ticker": ticker, "session": session, "ended": _at(entry)}
+        if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+            found.append(FetchRecord(**attempt, succeeded=True))
+        elif (failed := failures.of_partition(event)) and failed.step == _FETCHING:
+            found.append(FetchRecord(**attempt, succeeded=False, error=f"{ticker} {session}: {failed.why}"))
+    return found
 
 
 def unreadable(record: dg.RunRecord, error: Exception) -> "RunRecord":
@@ -99,7 +189,7 @@ def _ended(record: dg.RunRecord) -> datetime:
 
 
 def _partition(record: dg.RunRecord) -> tuple[str, date] | None:
-    return _split(record.dagster_run.tags.get("dagster/partition"))
+    return _split(record.dagster_run.tags.get(_TAG))
 
 
 def _split(partition_key: str | None) -> tuple[str, date] | None:

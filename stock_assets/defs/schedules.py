@@ -13,15 +13,20 @@ By hand only, and so without a schedule: tuning and the PDF summary.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import dagster as dg
 
-from stock_assets.defs import jobs, on_hand, partitions
+from stock_assets.defs import evening, jobs, on_hand, partitions
 from stock_assets.storage.artefacts import ArtefactStore
 
 TICKS = ("10 22 * * *", "10 23 * * *", "10 1 * * *", "10 5 * * *", "10 12 * * *")
 """In UTC, like the prices' becoming final: New York's summer time changes nothing. Every date, as a session's later
 chances may fall on a Saturday; sessions are told apart by the exchange's calendar, not by the weekday."""
+
+MOST_ALONE = 20
+"""Tickers on the watchlist up to which each has runs of its own: a few minutes at most, each a line in the UI. Beyond,
+an evening goes by groups of tickers (see evening), at a third of the cost."""
 
 MOST_REQUESTS = 200
 """Of one tick: Dagster gives a tick a minute, and the next tick asks for the rest."""
@@ -37,9 +42,11 @@ def build(tickers: Sequence[str]) -> list[dg.ScheduleDefinition]:
         "required_resource_keys": {"store"},
     }
 
-    @dg.schedule(job=jobs.daily_job, description=_DAILY, **always)
+    together = len(tickers) > MOST_ALONE
+
+    @dg.schedule(job_name=evening.JOB if together else jobs.daily_job.name, description=_DAILY, **always)
     def daily_schedule(context: dg.ScheduleEvaluationContext):
-        return _requests(context, tickers, training=False)
+        return _requests(context, tickers, training=False, together=together)
 
     @dg.schedule(job=jobs.whole_graph_job, description=_TRAINING, **always)
     def training_schedule(context: dg.ScheduleEvaluationContext):
@@ -49,7 +56,7 @@ def build(tickers: Sequence[str]) -> list[dg.ScheduleDefinition]:
 
 
 def _requests(
-    context: dg.ScheduleEvaluationContext, tickers: Sequence[str], *, training: bool
+    context: dg.ScheduleEvaluationContext, tickers: Sequence[str], *, training: bool, together: bool = False
 ) -> list[dg.RunRequest] | dg.SkipReason:
     from stock_assets.core import evenings
 
@@ -71,6 +78,8 @@ def _requests(
     asked = [one for one in mine if partitions.key(one.ticker, one.session) not in under_way]
     if not asked:
         return dg.SkipReason(f"all {len(mine)} that are due wait or run already")
+    if together:
+        return _of_groups([partitions.key(one.ticker, one.session) for one in asked], tick)
     return [
         dg.RunRequest(
             run_key=f"{one.ticker} {one.session} {tick:%Y-%m-%dT%H:%M}",
@@ -81,19 +90,30 @@ def _requests(
     ]
 
 
+def _of_groups(keys: Sequence[str], tick: datetime) -> list[dg.RunRequest]:
+    """Runs of many tickers each; their tag tells the newest session, for which the watchlist's page waits."""
+    newest = max(partitions.split(key)[1] for key in keys)
+    return [
+        dg.RunRequest(
+            run_key=f"{group[0]} and {len(group) - 1} more {tick:%Y-%m-%dT%H:%M}",
+            run_config=evening.config_of(group),
+            tags={partitions.SESSION_TAG: newest.isoformat()},
+        )
+        for group in evening.groups(keys)
+    ]
+
+
 def _under_way(instance: dg.DagsterInstance) -> set[str]:
     """Partitions of which a run that makes a report waits or runs, whoever started it."""
     unfinished = [status for status in dg.DagsterRunStatus if status not in _FINISHED]
     runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
-    return {
-        run.tags[_PARTITION] for run in runs if _PARTITION in run.tags and run.job_name not in jobs.WITHOUT_A_REPORT
-    }
+    return {key for run in runs if run.job_name not in jobs.WITHOUT_A_REPORT for key in partitions.of_run(run)}
 
 
-_PARTITION = "dagster/partition"
 _FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
-_DAILY = """After every session: prices, metrics, features, forecast and report of each ticker, one run a ticker.
+_DAILY = """After every session: prices, metrics, features, forecast and report of each ticker, one run a ticker, or one
+for up to 25 of them when more than 20 are followed.
 
 What is missing of the last five sessions is caught up, oldest first; holidays and weekends start nothing."""
 

@@ -18,8 +18,6 @@ from stock_assets.defs import assets, failures, partitions
 if TYPE_CHECKING:
     from stock_assets.reporting.watchlist_page import Complaint, Standing
 
-_SESSION_TAG = f"dagster/partition/{partitions.SESSION}"
-_TICKER_TAG = f"dagster/partition/{partitions.TICKER}"
 _FAILED = {dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 _CHECKS = {
@@ -56,11 +54,12 @@ def of_session(instance: dg.DagsterInstance, tickers: Sequence[str], session: da
 
 def _newest_runs(instance: dg.DagsterInstance, session: date) -> dict[str, dg.DagsterRun]:
     """Ticker -> the run of that session that was created last."""
-    runs = instance.get_runs(dg.RunsFilter(tags={_SESSION_TAG: session.isoformat()}))
+    runs = instance.get_runs(dg.RunsFilter(tags={partitions.SESSION_TAG: session.isoformat()}))
     newest: dict[str, dg.DagsterRun] = {}
     for run in runs:  # the latest first
-        if _TICKER_TAG in run.tags and not _by_hand(run):
-            newest.setdefault(run.tags[_TICKER_TAG], run)
+        for ticker, of in map(partitions.split, [] if _by_hand(run) else partitions.of_run(run)):
+            if of == session and ticker != partitions.ALL_TICKERS:
+                newest.setdefault(ticker, run)
     return newest
 
 
@@ -100,19 +99,36 @@ def _how_it_went(instance: dg.DagsterInstance, run: dg.DagsterRun | None, ticker
         return "none", None, ""
     if not run.is_finished:
         return "going on", None, ""
-    if run.status not in _FAILED or _made_since(instance, run, ticker, session):
+    key = str(partitions.key(ticker, session))
+    if run.status not in _FAILED or _made_since(instance, run, key):
         return "done", None, ""
     logged = instance.all_logs(run.run_id, of_type=failures.TELLING)
     events = [entry.dagster_event for entry in logged if entry.dagster_event is not None]
+    if partitions.TAG not in run.tags:
+        mine = [event for event in events if failures.partition_of(event) == key]
+        if failures.halts(mine):
+            events = mine
+        elif _is_made(instance, run, key):
+            return "done", None, ""
     if failures.stopped(events):
         return "failed", None, "somebody stopped the run"
     asset, why = failures.cause(events, ticker, session)
     return "failed", asset, why.removeprefix(f"{ticker} {session}: ")
 
 
-def _made_since(instance: dg.DagsterInstance, run: dg.DagsterRun, ticker: str, session: date) -> bool:
+def _made_since(instance: dg.DagsterInstance, run: dg.DagsterRun, key: str) -> bool:
     """Whether the report was made after a run ended, by one that is not of that session alone: a backfill."""
-    wanted = dg.AssetRecordsFilter(dg.AssetKey("report"), asset_partitions=[str(partitions.key(ticker, session))])
-    record = instance.get_run_record_by_id(run.run_id)
-    made = instance.fetch_materializations(wanted, limit=1).records
-    return bool(made) and record is not None and record.end_time is not None and made[0].timestamp > record.end_time
+    record, made = instance.get_run_record_by_id(run.run_id), _report(instance, key)
+    return made is not None and record is not None and record.end_time is not None and made.timestamp > record.end_time
+
+
+def _is_made(instance: dg.DagsterInstance, run: dg.DagsterRun, key: str) -> bool:
+    """Whether a run of many partitions came to the end of this one."""
+    made = _report(instance, key)
+    return made is not None and made.run_id == run.run_id
+
+
+def _report(instance: dg.DagsterInstance, key: str) -> dg.EventLogRecord | None:
+    """How the report of a partition was made last: it is the last of what an evening makes."""
+    wanted = dg.AssetRecordsFilter(dg.AssetKey("report"), asset_partitions=[key])
+    return next(iter(instance.fetch_materializations(wanted, limit=1).records), None)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from stock_assets.core import checks
+from stock_assets.monitoring import records
 from stock_assets.monitoring.conditions import Condition, Event, Kind, Severity
 from stock_assets.monitoring.observations import ALL_TICKERS
 
@@ -152,7 +153,7 @@ def _link(conditions: Sequence[Condition], session: datetime.date, ui_url: str) 
     if kind == Kind.CHECK_FAILED:
         return f"{root}/assets/{quote(asset)}?{urlencode({'view': 'checks', 'checkDetail': check})}"
     if kind == Kind.RUN_FAILED and one and first.run_id:
-        return f"{root}/runs/{quote(first.run_id)}"
+        return f"{root}/runs/{quote(records.dagster_run(first.run_id))}"
     if not asset:
         return f"{root}/runs"
     partition = f"{session}|{ticker}" if one and ticker not in ("", ALL_TICKERS) else str(session)
@@ -170,7 +171,7 @@ def _detail(one: Condition) -> dict[str, Any]:
         "told": one.told,
         "since": one.opened.isoformat(),
         "recovered": one.recovered.isoformat() if one.recovered else None,
-        "run_id": one.run_id,
+        "run_id": one.run_id and records.dagster_run(one.run_id),
     }
 
 

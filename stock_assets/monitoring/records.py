@@ -67,7 +67,10 @@ class FetchRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A finished run and what it left. Each child is there once: a step by its name, a check by asset and name ..."""
+    """A finished run and what it left. Each child is there once: a step by its name, a check by asset and name ...
+
+    Of a run that made many partitions, each is one more record; behind a slash, its id has the partition's key.
+    """
 
     run_id: str
     job: str
@@ -84,6 +87,11 @@ class RunRecord:
     materialisations: tuple[MaterialisationRecord, ...] = ()
     checks: tuple[CheckRecord, ...] = ()
     fetches: tuple[FetchRecord, ...] = ()
+
+
+def dagster_run(run_id: str) -> str:
+    """The id by which Dagster knows a run."""
+    return run_id.partition("/")[0]
 
 
 @dataclass(frozen=True)

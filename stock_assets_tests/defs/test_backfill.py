@@ -15,7 +15,6 @@ import dagster as dg
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 from stock_assets.commands import home
 from stock_assets.core import sessions
@@ -25,7 +24,7 @@ from stock_assets.monitoring import tables
 from stock_assets.settings import project_root
 from stock_assets.sources.yahoo import YahooSource
 from stock_assets_tests import postgres, s3
-from stock_assets_tests.defs import graph
+from stock_assets_tests.defs import events, graph
 from stock_assets_tests.defs.graph import CannedSource, Graph
 from stock_assets_tests.place import clean_environment, files
 from stock_assets_tests.yahoo_server import YahooServer
@@ -34,10 +33,6 @@ FRIDAY = graph.SESSION
 THURSDAY, MONDAY, TUESDAY, WEDNESDAY = (graph.later(n) for n in (-1, 1, 2, 3))
 RANGE = (THURSDAY, FRIDAY, MONDAY, TUESDAY, WEDNESDAY)
 NO_FORECAST = ("raw_prices", "clean_prices", "price_metrics", "features", "track_record")
-
-# Of these Dagster tells the moment, or where in its own log something stands.
-_CHANGING = {"seconds", "fetched at", "path"}
-_POINTER = "dagster/input_event_pointer/"
 
 
 def spoilt(bars: pd.DataFrame, ticker: str, session: dt.date) -> pd.DataFrame:
@@ -100,25 +95,14 @@ def test_in_a_bucket_lies_the_same_and_a_database_elsewhere_learns_of_it(both, m
 
 def test_materialisations_are_those_of_separate_runs(both):
     separate, together, _ = both
-    theirs, ours = (_materialisations(made) for made in (separate, together))
+    theirs, ours = (events.materialisations(made) for made in (separate, together))
     assert ours.keys() == theirs.keys()
     assert ours == theirs
 
 
-def _materialisations(made: Graph) -> dict[tuple[str, str], Any]:
-    found = {}
-    for asset in graph.ALL:
-        for record in made.instance.fetch_materializations(dg.AssetKey(asset), limit=100).records:
-            told = record.event_log_entry.asset_materialization
-            metadata = {name: value for name, value in told.metadata.items() if name not in _CHANGING}
-            tags = {name: value for name, value in told.tags.items() if not name.startswith(_POINTER)}
-            found[asset, told.partition] = list(metadata), metadata, tags, set(told.tags)
-    return found
-
-
 def test_checks_are_those_of_separate_runs(both):
     separate, together, _ = both
-    theirs, ours = (_checks(made) for made in (separate, together))
+    theirs, ours = (events.checks(made) for made in (separate, together))
     assert {key for key, (status, *_) in ours.items() if status.value == "FAILED"} >= {
         ("raw_prices:last_session_is_present", f"{TUESDAY}|TSLA")
     }
@@ -126,48 +110,10 @@ def test_checks_are_those_of_separate_runs(both):
     assert ours.keys() == theirs.keys()
 
 
-def _checks(made: Graph) -> dict[tuple[str, str], Any]:
-    keys = list(made.defs.resolve_asset_graph().asset_check_keys)
-    storage, found = made.instance.event_log_storage, {}
-    for info in storage.get_asset_check_partition_info(keys):
-        [record] = storage.get_asset_check_execution_history(
-            info.check_key, limit=1, partition_filter=_only(info.partition_key)
-        )
-        told = record.evaluation
-        if not isinstance(told, dg.AssetCheckEvaluation):
-            continue  # of a step that never began, a run of its own knows that it was planned
-        newest = made.instance.fetch_materializations(
-            dg.AssetRecordsFilter(info.check_key.asset_key, asset_partitions=[info.partition_key]), limit=1
-        ).records
-        found[info.check_key.to_user_string(), info.partition_key] = (
-            info.latest_execution_status,
-            (told.passed, told.severity, told.blocking, told.description, dict(told.metadata)),
-            # Pointing to the newest artefact, the result counts.
-            told.target_materialization_data.storage_id == newest[0].storage_id,
-        )
-    return found
-
-
-def _only(partition_key: str):
-    from dagster._core.event_api import PartitionKeyFilter
-
-    return PartitionKeyFilter(key=partition_key)
-
-
 @pytest.mark.parametrize("asset", graph.ALL)
 def test_the_grid_is_that_of_separate_runs(both, asset):
     separate, together, _ = both
-    assert _grid(together, asset) == _grid(separate, asset)
-
-
-def _grid(made: Graph, asset: str) -> tuple[set[str], set[str]]:
-    """Partitions of an asset that are green, and that are red."""
-    grid = partitions.grid(["TSLA", "STX"], made.settings.first_session)
-    status = get_and_update_asset_status_cache_value(made.instance, dg.AssetKey(asset), grid)
-    return (
-        set(status.deserialize_materialized_partition_subsets(grid).get_partition_keys()),
-        set(status.deserialize_failed_partition_subsets(grid).get_partition_keys()),
-    )
+    assert events.grid(together, asset) == events.grid(separate, asset)
 
 
 def test_failed_sessions_are_told_in_one_line(both):

@@ -11,6 +11,7 @@ import yaml
 from stock_assets.core import evenings, sessions
 from stock_assets.definitions import build_defs
 from stock_assets.defs import jobs, partitions, schedules
+from stock_assets.defs.evening import config_of as evening_config
 from stock_assets.settings import Settings, project_root
 from stock_assets.storage.artefacts import ArtefactStore
 
@@ -253,6 +254,42 @@ def test_a_partition_that_is_under_way_is_left_alone(
     if not asked:
         evening.reports("2024-03-07", "STX")
         assert evening.tick("daily_schedule", "2024-03-07 22:10") == "all 1 that are due wait or run already"
+
+
+MANY = [f"T{n:02}" for n in range(schedules.MOST_ALONE + 1)]
+
+
+def asked_together(evening: Evening, moment: str) -> list[list[str]]:
+    told = evening.tick("daily_schedule", moment)
+    assert isinstance(told, list), told
+    assert {request.tags[partitions.SESSION_TAG] for request in told} == {moment[:10]}
+    return [request.run_config["ops"]["evening"]["config"]["partitions"] for request in told]
+
+
+def test_many_tickers_go_by_groups(make_evening) -> None:
+    assert make_evening(f"[{', '.join(MANY[:-1])}]").defs.resolve_schedule_def("daily_schedule").job_name == "daily_job"
+    evening = make_evening(f"[{', '.join(MANY)}]")
+    assert evening.defs.resolve_schedule_def("daily_schedule").job_name == "evening_job"
+    evening.reports("2024-03-06", *MANY)
+    first, second = asked_together(evening, "2024-03-07 22:10")
+    assert sorted(first + second) == [f"2024-03-07|{ticker}" for ticker in MANY]
+    assert (len(first), len(second)) == (11, 10)
+    keys = [request.run_key for request in evening.tick("daily_schedule", "2024-03-07 22:10")]
+    assert keys == ["2024-03-07|T00 and 10 more 2024-03-07T22:10", "2024-03-07|T01 and 9 more 2024-03-07T22:10"]
+
+
+def test_after_a_kill_only_what_is_missing_is_asked_for_again(make_evening, request: pytest.FixtureRequest) -> None:
+    """And nothing of a group that waits or runs."""
+    evening = make_evening(f"[{', '.join(MANY)}]")
+    evening.reports("2024-03-06", *MANY)
+    first, second = asked_together(evening, "2024-03-07 22:10")
+    for key in first[:4]:  # made before the kill
+        evening.put("report", partitions.split(key)[0], "2024-03-07")
+    run = dg.DagsterRun("evening_job", status=dg.DagsterRunStatus.STARTED, run_config=evening_config(second))
+    evening.instance.add_run(run)
+    request.addfinalizer(lambda: evening.instance.delete_run(run.run_id))
+    again = asked_together(evening, "2024-03-07 23:10")
+    assert sorted(key for group in again for key in group) == sorted(first[4:])
 
 
 def test_a_tick_asks_for_no_more_than_dagster_takes_in_its_time(make_evening, monkeypatch) -> None:

@@ -1,0 +1,144 @@
+"""`evening_job`: the daily path of many tickers in one run, for watchlists that are long.
+
+A run for each ticker starts a process, imports libraries and has Dagster write 220 events, which together is most of
+what it costs. Here partitions are made one after another (see partition_maker), each standing for itself: one that
+fails, or that a check stops, is told by its own events and holds up no other, and one whose source wants to be asked
+again later makes room for the others meanwhile. Which partitions, schedules says; what monitoring reads of them is in
+run_records.
+"""
+
+import gc
+import heapq
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import dagster as dg
+from pydantic import Field
+
+from stock_assets.core.errors import UnknownTickerError
+from stock_assets.defs import jobs, open_storage, partition_maker, partitions
+
+JOB = "evening_job"
+MOST_TICKERS = 25
+"""Of one run: what it starts with is then less than a tenth of its cost, and a kill undoes a minute at most."""
+
+_PATIENCE = 1.0
+"""Seconds that all wait for one; a fetch that is tried again waits longer."""
+_TOLD_FAILURES = 5
+
+
+class Evening(dg.Config):
+    """What to make."""
+
+    partitions: list[str] = Field(
+        description="Such as `2026-11-20|TSLA`; of several sessions of a ticker, the oldest first"
+    )
+
+
+def config_of(keys: Sequence[str]) -> dict[str, object]:
+    """The run config that asks for these partitions."""
+    return {"ops": {partitions.EVENING: {"config": {"partitions": list(keys)}}}}
+
+
+def groups(keys: Sequence[str]) -> list[list[str]]:
+    """Partitions in as few runs as `MOST_TICKERS` allows, but two where there are two tickers, and as equal as can be.
+
+    All that is asked of a ticker is in one run, in the order given.
+    """
+    of_ticker: dict[str, list[str]] = {}
+    for key in keys:
+        of_ticker.setdefault(partitions.split(key)[0], []).append(key)
+    listed = list(of_ticker.values())
+    number = min(len(listed), max(2, -(-len(listed) // MOST_TICKERS)))
+    return [[key for mine in listed[n::number] for key in mine] for n in range(number)]
+
+
+def job(steps: partition_maker.Steps) -> dg.JobDefinition:
+    """The job."""
+
+    @dg.op(name=partitions.EVENING, required_resource_keys=steps.resources | {"watchlist"})
+    def evening(context: dg.OpExecutionContext, config: Evening) -> None:
+        """Makes each partition as a run of its own would: artefacts, checks, and what Dagster is told of them."""
+        asked = [partitions.split(key) for key in config.partitions]
+        followed = context.resources.watchlist.tickers
+        if strangers := {ticker for ticker, _ in asked} - set(followed):
+            error = UnknownTickerError(
+                f"{', '.join(sorted(strangers))}: not on the watchlist; expected of {', '.join(followed)}"
+            )
+            raise dg.Failure(str(error), allow_retries=False) from error
+        with open_storage.held_open(context.instance):
+            try:
+                failed = _make(context, steps, asked)
+            finally:
+                gc.unfreeze()
+        if failed:
+            told = "; ".join(failed[:_TOLD_FAILURES])
+            more = f" and {len(failed) - _TOLD_FAILURES} more" if len(failed) > _TOLD_FAILURES else ""
+            raise dg.Failure(f"{len(failed)} of {len(asked)} partitions failed: {told}{more}", allow_retries=False)
+
+    @dg.job(name=JOB, executor_def=dg.in_process_executor, description=_DESCRIPTION)
+    def evening_job():
+        evening()
+
+    return evening_job
+
+
+@dataclass(order=True)
+class _Ticker:
+    """What is left to be made of a ticker. Ordered by when, and then as they were asked for."""
+
+    at: float
+    """By the clock of `time.monotonic`."""
+    place: int
+    name: str = field(compare=False)
+    maker: partition_maker.PartitionMaker = field(compare=False)
+    sessions: deque[date] = field(compare=False, default_factory=deque)
+    retries: int = field(compare=False, default=0)
+
+
+def _make(context: dg.OpExecutionContext, steps: partition_maker.Steps, asked: Sequence[tuple[str, date]]) -> list[str]:
+    """Make them all; a line for each that failed."""
+    of_name: dict[str, _Ticker] = {}
+    for name, session in asked:
+        if name not in of_name:
+            maker = partition_maker.PartitionMaker(context, steps, name, _PATIENCE)
+            of_name[name] = _Ticker(0.0, len(of_name), name, maker)
+        of_name[name].sessions.append(session)
+    waiting, failed = list(of_name.values()), []
+    while waiting:
+        ticker = heapq.heappop(waiting)
+        time.sleep(max(0.0, ticker.at - time.monotonic()))
+        session = ticker.sessions[0]
+        try:
+            why = ticker.maker.make(session, jobs.DAILY_ASSETS, ticker.retries).why
+        except partition_maker.PutOffError as later:
+            context.log.warning(f"{ticker.name} {session}: {later}, the others meanwhile")
+            ticker.at, ticker.retries = time.monotonic() + later.seconds, later.retries
+            heapq.heappush(waiting, ticker)
+            continue
+        except partition_maker.SourceSilentError as silent:
+            # Of this ticker: that others get no answer either, they find out, and the waits are shared.
+            why = str(silent)
+        if why is None:
+            context.log.info(f"{ticker.name} {session}: made")
+        else:
+            context.log.error(f"{ticker.name} {session}: failed: {why}")
+            failed.append(f"{ticker.name} {session} ({why})")
+        if not gc.get_freeze_count():
+            # What is loaded by now stays: among it, a tenth of the time would go into looking for garbage.
+            gc.collect()
+            gc.freeze()
+        ticker.sessions.popleft()
+        ticker.retries = 0
+        if ticker.sessions:
+            heapq.heappush(waiting, ticker)
+    return failed
+
+
+_DESCRIPTION = """The daily path of many tickers in one run: prices, metrics, features, forecast and report of each.
+
+Started by `daily_schedule` when the watchlist is long. Each partition is checked and stored as by a run of `daily_job`;
+one that fails stops no other."""
