@@ -80,6 +80,7 @@ SECRETS = {
     "STOCK_ASSETS_SMTP_URL": "smtp://me:hush@mail.example.com:587",
     "STOCK_ASSETS_ALERT_EMAIL_TO": "you@example.com, her@example.com",
     "STOCK_ASSETS_YAHOO_URL": "http://me:hush@proxy:8080/x",
+    "STOCK_ASSETS_SERVE_TOKEN": "hush-hush-hush",
 }
 
 
@@ -90,6 +91,7 @@ def test_secrets_are_shown_nowhere_and_reach_other_processes_all_the_same():
     assert shown["STOCK_ASSETS_ALERT_WEBHOOK"] == "https://hooks.slack.com/***"
     assert shown["STOCK_ASSETS_SMTP_URL"] == "smtp://me:***@mail.example.com:587"
     assert shown["STOCK_ASSETS_YAHOO_URL"] == "http://me:***@proxy:8080/x"
+    assert shown["STOCK_ASSETS_SERVE_TOKEN"] == "***"
     assert "hush" not in repr(shown)
     assert {variable: settings.as_environment()[variable] for variable in SECRETS} == SECRETS
     assert "hush" not in repr(Settings.from_environment(SECRETS | {"STOCK_ASSETS_YAHOO_URL": ""}))
@@ -110,6 +112,15 @@ def test_secrets_are_shown_nowhere_and_reach_other_processes_all_the_same():
 def test_where_alerts_go_is_checked_at_once(given, told):
     with pytest.raises(SettingsError, match=re.escape(told)) as caught:
         Settings.from_environment(given)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["hush-me", "hush hush hush", "hush\nhush-hush", "hüsh-hush-hush", "hush" * 200])
+def test_a_token_that_no_header_could_carry_or_anybody_could_guess(token):
+    with pytest.raises(
+        SettingsError, match=r"STOCK_ASSETS_SERVE_TOKEN, of \d+ characters, can't be .*; expected 8 to"
+    ) as caught:
+        Settings.from_environment({"STOCK_ASSETS_SERVE_TOKEN": token})
     assert "hush" not in str(caught.value)
 
 
