@@ -89,11 +89,15 @@ def commands() -> None:
     help="Where prices come from; auto: Yahoo if it answers, else simulated.  [default: STOCK_ASSETS_SOURCE or auto]",
 )
 @click.option("--force", is_flag=True, help="Compute everything again, even what is there and whole.")
-def run(tickers: tuple[str, ...], as_of: str | None, source: str | None, force: bool) -> None:
+@click.option("--group", help="The tickers of this group of the watchlist.")
+def run(tickers: tuple[str, ...], as_of: str | None, source: str | None, force: bool, group: str | None) -> None:
     """Materialise the whole graph for TICKERs (default: the watchlist), from prices to report."""
+    if tickers and group is not None:
+        raise click.UsageError("give TICKERs or --group, not both")
     settings = Settings.from_environment()
     watchlist = watchlists.read(settings.watchlist)
-    wanted = list(dict.fromkeys(watchlist.require(ticker) for ticker in tickers)) or watchlist.tickers
+    wanted = list(dict.fromkeys(watchlist.require(ticker) for ticker in tickers))
+    wanted = wanted or [entry.ticker for entry in watchlist.chosen(group)]
     from stock_assets.commands import run as running
     from stock_assets.commands import source as sources
 
@@ -363,6 +367,19 @@ def serve(host: str, port: int, workers: int | None, source: str | None) -> None
 
 
 @commands.command()
+@click.option(
+    "--runs", default=2, show_default=True, type=click.IntRange(1, 256), help="Runs at once: one a processor."
+)
+def worker(runs: int) -> None:
+    """Make the runs that a queue hands over, on one of many machines; SIGTERM lets it finish first."""
+    settings = Settings.from_environment()
+    watchlists.read(settings.watchlist)
+    from stock_assets.commands import worker as working
+
+    working.work(settings, runs)
+
+
+@commands.command()
 def settings() -> None:
     """Show every setting: value in force, default, meaning."""
     for variable, value, default, meaning in Settings.from_environment().table():
@@ -438,32 +455,49 @@ def watchlist() -> None:
     """Show or change the stocks to follow."""
 
 
-@watchlist.command("list")
-def list_tickers() -> None:
-    """Show the stocks to follow, and models of their own."""
+@watchlist.command("list", short_help="Show the stocks to follow.")
+@click.option("--group", help="Only those of this group.")
+@click.option("--tag", help="Only those with this tag.")
+def list_tickers(group: str | None, tag: str | None) -> None:
+    """Show the stocks to follow, their groups and tags, and models of their own."""
     listed = watchlists.read(Settings.from_environment().watchlist)
+    chosen = listed.chosen(group, tag)
     if listed.model:
         terminal.out.print(f"all      model: {escape(configuration.told(listed.model))}")
-    for entry in listed.entries:
-        terminal.out.print(f"{entry.ticker:<8} {escape(entry.name)}".rstrip())
+    for name, model in listed.groups.items():
+        if model and group in (None, name):
+            terminal.out.print(f"{name:<8} model: {escape(configuration.told(model))}")
+    for entry in chosen:
+        marks = f"  [dim]{escape(' '.join(filter(None, (entry.group, *(f'#{tag}' for tag in entry.tags)))))}[/]"
+        terminal.out.print(
+            f"{entry.ticker:<8} {escape(entry.name)}{marks if entry.group or entry.tags else ''}".rstrip()
+        )
         if entry.model:
             terminal.out.print(f"{'':<8} model: {escape(configuration.told(entry.model))}")
 
 
-@watchlist.command()
-@click.argument("ticker")
-def add(ticker: str) -> None:
-    """Follow TICKER from now on."""
-    changed = watchlists.add(Settings.from_environment().watchlist, ticker)
-    terminal.out.print(f"following {', '.join(changed.tickers)}")
+@watchlist.command(short_help="Follow more tickers.")
+@click.argument("tickers", nargs=-1, required=True, metavar="TICKER [TICKER ...]")
+@click.option("--group", help="A group of the watchlist to put them into.")
+def add(tickers: tuple[str, ...], group: str | None) -> None:
+    """Follow TICKERs from now on."""
+    changed = watchlists.add(Settings.from_environment().watchlist, *tickers, group=group)
+    terminal.out.print(_following(changed))
 
 
-@watchlist.command()
-@click.argument("ticker")
-def remove(ticker: str) -> None:
-    """Follow TICKER no longer; what is stored of it stays."""
-    changed = watchlists.remove(Settings.from_environment().watchlist, ticker)
-    terminal.out.print(f"following {', '.join(changed.tickers)}")
+@watchlist.command(short_help="Follow fewer.")
+@click.argument("tickers", nargs=-1, required=True, metavar="TICKER [TICKER ...]")
+def remove(tickers: tuple[str, ...]) -> None:
+    """Follow TICKERs no longer; what is stored of them stays."""
+    changed = watchlists.remove(Settings.from_environment().watchlist, *tickers)
+    terminal.out.print(_following(changed))
+
+
+def _following(listed: watchlists.Watchlist) -> str:
+    return f"following {', '.join(listed.tickers) if len(listed.tickers) <= _MOST_NAMED else len(listed.tickers)}"
+
+
+_MOST_NAMED = 20
 
 
 if __name__ == "__main__":

@@ -56,6 +56,14 @@ def assert_refused(tmp_path, text, problem):
         ("tickers: [TSLA]\nother: 1\n", "expected a list under 'tickers'"),
         ("tickers:\n  - {ticker: TSLA, colour: red}\n", "entry 1 is .*colour"),
         ("tickers:\n  - {name: Tesla}\n", "entry 1 is .*name"),
+        ("# mine\ntickers:\n  - TSLA\n\n  - {ticker: STX, group: disks}\n", r"line 5, entry 2 \(STX\): unknown group"),
+        ("groups: {cars: {}}\ntickers:\n  - {ticker: STX, group: disks}\n", "'disks'; expected one of cars"),
+        ("groups: [cars]\ntickers: [TSLA]\n", r"groups is \['cars'\]; expected names"),
+        ("groups: {cars: {models: 1}}\ntickers: [TSLA]\n", "group cars is .*models"),
+        ("groups: {my cars: {}}\ntickers: [TSLA]\n", "group my cars: expected a name of letters"),
+        ("groups: {1: {}}\ntickers: [TSLA]\n", "group 1: expected a name of letters"),
+        ("tickers:\n  - {ticker: STX, group: [a, b]}\n", r"entry 1: group is \['a', 'b'\]"),
+        ("tickers:\n  - TSLA\n  - {ticker: STX, tags: large}\n", "line 3, entry 2: tags is 'large'; expected a list"),
         ("tickers:\n  - TSLA\n  - ../../etc\n", "entry 2: '../../etc' is not a ticker"),
         ("tickers:\n  - [TSLA]\n", "entry 1: .*is not a ticker"),
     ],
@@ -121,6 +129,13 @@ def test_editing_keeps_models(tmp_path):
         ("model: {estimator: linear}\ntickers:\n  - {ticker: STX, model: {parameters: {max_depth: 3}}}\n", "max_depth"),
         ("tickers:\n  - {ticker: STX, model: {seed: 2024-13-45}}\n", "isn't valid YAML: month must be in 1..12"),
         ("models: {}\ntickers: [TSLA]\n", "with the unknown models; expected .* nothing beside it but 'model'"),
+        # Possible by itself, but not over what the group says.
+        (
+            "groups: {g: {model: {estimator: linear}}}\n"
+            "tickers:\n  - A\n  - {ticker: B, group: g, model: {parameters: {max_depth: 3}}}\n",
+            r"line 4, entry 2 \(B\), model: .*max_depth",
+        ),
+        ("groups: {g: {model: {horizon: 0}}}\ntickers: [A]\n", "group g, model: horizon is 0"),
     ],
 )
 def test_a_model_that_can_not_be(tmp_path, text, problem):
@@ -165,3 +180,84 @@ def test_edits_that_make_no_sense_change_nothing(tmp_path):
             edit(path, ticker)
     assert path.read_text() == "tickers: [TSLA]\n"
     assert [file.name for file in tmp_path.iterdir()] == ["watchlist.yaml"]
+
+
+GROUPS = """
+model: {cost_bps: 7}
+groups:
+  disks: {model: {horizon: 5, short: true}}
+  cars:
+tickers:
+  - {ticker: STX, group: disks, tags: [hardware, dividend]}
+  - {ticker: WDC, group: disks, tags: [hardware], model: {horizon: 3}}
+  - {ticker: TSLA, group: cars}
+  - NVDA
+"""
+
+
+def test_groups_stand_between_all_and_one(tmp_path):
+    listed = watchlist.read(write(tmp_path, GROUPS))
+    found = {ticker: configuration.combine(*listed.overrides(ticker)) for ticker in listed.tickers}
+    assert {ticker: (each.model.horizon, each.rules.short) for ticker, each in found.items()} == {
+        "STX": (5, True),
+        "WDC": (3, True),
+        "TSLA": (1, False),
+        "NVDA": (1, False),
+    }
+    assert {each.rules.cost_bps for each in found.values()} == {7.0}
+
+
+@pytest.mark.parametrize(
+    ("group", "tag", "tickers"),
+    [
+        (None, None, ["STX", "WDC", "TSLA", "NVDA"]),
+        ("disks", None, ["STX", "WDC"]),
+        (None, "dividend", ["STX"]),
+        ("cars", "hardware", []),
+    ],
+)
+def test_choosing(tmp_path, group, tag, tickers):
+    listed = watchlist.read(write(tmp_path, GROUPS))
+    assert [entry.ticker for entry in listed.chosen(group, tag)] == tickers
+
+
+def test_choosing_what_is_not_there(tmp_path):
+    listed = watchlist.read(write(tmp_path, GROUPS))
+    with pytest.raises(SettingsError, match="has no group 'disk'; expected one of disks, cars"):
+        listed.chosen("disk")
+    with pytest.raises(SettingsError, match="has no tag 'large'; expected one of dividend, hardware"):
+        listed.chosen(tag="large")
+
+
+def test_many_are_added_and_removed_at_once_or_not_at_all(tmp_path):
+    path = write(tmp_path, GROUPS)
+    added = watchlist.add(path, "HPQ", "dell", group="disks")
+    assert [entry.ticker for entry in added.chosen("disks")] == ["STX", "WDC", "HPQ", "DELL"]
+    before = path.read_text()
+    for edit, tickers in (
+        (watchlist.add, ("F", "STX")),
+        (watchlist.add, ("F", "f")),
+        (watchlist.remove, ("STX", "F")),
+        (watchlist.remove, tuple(added.tickers)),
+    ):
+        with pytest.raises(SettingsError):
+            edit(path, *tickers)
+    with pytest.raises(SettingsError, match="no group 'fruit'"):
+        watchlist.add(path, "F", group="fruit")
+    assert path.read_text() == before
+    assert watchlist.remove(path, "stx", "HPQ").tickers == ["WDC", "TSLA", "NVDA", "DELL"]
+
+
+def test_a_thousand_entries_and_an_error_among_them(tmp_path):
+    """Errors name few of them."""
+    lines = [
+        f"  - {{ticker: T{n:04}, group: g, tags: [t{n % 3}], model: {{horizon: {n % 5 + 1}}}}}" for n in range(1000)
+    ]
+    text = "\n".join(["groups: {g: {}}", "tickers:", *lines, ""])
+    listed = watchlist.read(write(tmp_path, text))
+    assert len(listed.chosen("g", "t2")) == 333
+    assert listed.overrides("T0999")[-1] == {"horizon": 5}
+    with pytest.raises(UnknownTickerError, match="T0019 and 980 more") as caught:
+        listed.require("NVDA")
+    assert len(str(caught.value)) < 400
+    assert_refused(tmp_path, text + "  - T0500\n", "line 1003, entry 1001: the watchlist names T0500 twice")
