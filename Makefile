@@ -40,8 +40,8 @@ bench: $(VENV)/.installed-test ## Measure what the project costs
 
 lock: $(VENV)/.installed-test ## Renew the locked requirements from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group build $(LOCK) --output-file requirements.txt
-	@$(BIN)/uv pip compile pyproject.toml --group build --group test --extra server $(LOCK) --constraint requirements.txt --output-file requirements-test.txt
-	@$(BIN)/uv pip compile pyproject.toml --group build --extra server $(LOCK) --constraint requirements.txt --output-file deploy/requirements.txt
+	@$(BIN)/uv pip compile pyproject.toml --group build --group test --extra server --extra cluster $(LOCK) --constraint requirements.txt --output-file requirements-test.txt
+	@$(BIN)/uv pip compile pyproject.toml --group build --extra server --extra cluster $(LOCK) --constraint requirements.txt --output-file deploy/requirements.txt
 
 LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-annotate --no-header --quiet --upgrade
 
