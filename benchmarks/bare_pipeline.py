@@ -40,7 +40,7 @@ from stock_assets.reporting import html
 from stock_assets.sources.base import PriceSource
 from stock_assets.sources.csv_files import CsvSource
 from stock_assets.sources.simulated import SimulatedSource
-from stock_assets.storage import formats, ledger, made_forecasts, models, snapshots
+from stock_assets.storage import formats, ledger, made_forecasts, models, snapshots, tables
 from stock_assets.storage.artefacts import ArtefactStore
 
 
@@ -191,12 +191,12 @@ def inputs_of(asset: str) -> list[str]:
 def encode(work: Work, asset: str, value: Any) -> Mapping[str, bytes]:
     """The asset's files, suffix -> bytes."""
     if isinstance(value, pd.DataFrame):
-        return {".parquet": formats.encode_table(value, asset=asset, **work.about_and_source)}
+        return tables.encode(value, asset=asset, **work.about_and_source)
     if isinstance(value, modelling.Model):
         return models.encode_model(value)
     if isinstance(value, records.TrackRecord):
-        table = formats.encode_table(value.forecasts, asset=asset, **work.about_and_source)
-        return {".parquet": table, ".json": formats.encode_json(value.summary)}
+        table = tables.encode(value.forecasts, asset=asset, **work.about_and_source)
+        return {**table, ".json": formats.encode_json(value.summary)}
     if asset == "report":
         return {f"/{name}": data for name, data in value.items()}
     return {".json": formats.encode_json(value)}

@@ -180,14 +180,18 @@ def _facts(connection: sa.Connection, database: Database, settings: Settings) ->
 
 
 def _bytes_under(path: Path) -> int:
-    """Of a file, or of all files in a folder and below; 0 when there is none, or it vanishes meanwhile."""
+    """Of a file, or of all files in a folder and below; 0 when there is none, or it vanishes meanwhile.
+
+    A file with several names, as parts of tables have, counts once.
+    """
     if path.is_file():
         return path.stat().st_size
-    total = 0
+    sizes: dict[tuple[int, int], int] = {}
     for folder, _, names in os.walk(path):
         for name in names:
             try:
-                total += (Path(folder) / name).lstat().st_size
+                found = (Path(folder) / name).lstat()
             except FileNotFoundError:
                 continue
-    return total
+            sizes[found.st_dev, found.st_ino] = found.st_size
+    return sum(sizes.values())

@@ -86,7 +86,7 @@ def plan(
         }
         for asset, found in stored.items():
             made.files[asset] = made.files.get(asset, 0) + sum(one.files for one in found.values())
-            made.bytes[asset] = made.bytes.get(asset, 0) + sum(one.bytes for one in found.values())
+            made.bytes[asset] = made.bytes.get(asset, 0) + inventory.size(found.values())
         if ticker not in (*followed, partitions.ALL_TICKERS) and not unfollowed:
             made.left_alone.append(ticker)
             made.kept.update(_key(ticker, session) for found in stored.values() for session in found)
@@ -164,7 +164,7 @@ def tidy_up(context: dg.OpExecutionContext, config: Housekeeping) -> dict[str, i
         # What the UI remembers of partitions: it would show those as made whose events have just gone.
         context.instance.wipe_asset_cached_status([dg.AssetKey(asset) for asset in (*ASSETS, watchlist_page.NAME)])
     told = "would go" if config.dry_run else "went"
-    size = sum(one.stored.bytes for one in found.going)
+    size = inventory.freed(one.stored for one in found.going)
     context.log.info(
         f"{len(found.going)} artefacts, {size:,} bytes, and {len(runs)} runs {told}"
         + (f"; not on the watchlist, and left alone: {', '.join(found.left_alone)}" if found.left_alone else "")
@@ -184,6 +184,8 @@ def tidy_up(context: dg.OpExecutionContext, config: Housekeeping) -> dict[str, i
 
 
 def _by_asset(found: Plan, told: str) -> dg.TableMetadataValue:
+    from stock_assets.storage import inventory
+
     rows: list[Sequence[Any]] = []
     for asset in sorted(found.bytes):
         going = [one.stored for one in found.going if one.asset == asset]
@@ -193,7 +195,7 @@ def _by_asset(found: Plan, told: str) -> dg.TableMetadataValue:
                 f"{found.files[asset]:,}",
                 f"{found.bytes[asset]:,}",
                 f"{sum(one.files for one in going):,}",
-                f"{sum(one.bytes for one in going):,}",
+                f"{inventory.freed(going):,}",
             ]
         )
     return describe.lines(["asset", "files", "bytes", f"files that {told}", f"bytes that {told}"], rows)
@@ -201,7 +203,7 @@ def _by_asset(found: Plan, told: str) -> dg.TableMetadataValue:
 
 def _first(going: Sequence[Going]) -> dg.TableMetadataValue:
     rows = [[one.asset, one.ticker, str(one.session), f"{one.stored.bytes:,}"] for one in going[:_SHOWN]]
-    return describe.lines(["asset", "ticker", "session", "bytes"], rows)
+    return describe.lines(["asset", "ticker", "session", "bytes of its own"], rows)
 
 
 @dg.job(

@@ -11,7 +11,7 @@ import dagster as dg
 
 from stock_assets.core.errors import ArtefactError, StockAssetsError
 from stock_assets.defs import asset_checks, logs, partitions
-from stock_assets.storage import formats, models, recent
+from stock_assets.storage import formats, models, recent, tables
 from stock_assets.storage.artefacts import ArtefactStore
 
 
@@ -60,7 +60,7 @@ class ArtefactIOManager(dg.IOManager, ABC):
             files = self.encode(value, slot)
             seal = self._store.write(*slot, files)
         return {
-            "path": dg.MetadataValue.path(str(self._store.path(*slot, next(iter(files))))),
+            "path": dg.MetadataValue.path(str(self._store.path(*slot, _shown(next(iter(files)))))),
             "checksum": seal.checksum,
             "bytes": seal.size,
         }
@@ -72,6 +72,12 @@ class ArtefactIOManager(dg.IOManager, ABC):
     def newest(self, slot: Slot) -> Slot:
         """The newest of the ten sessions up to that of `slot` that is stored. Raises `ModelExpiredError`."""
         return slot._replace(session=recent.most_recent(self._store, *slot))
+
+
+def _shown(suffix: str) -> str:
+    """Of a table in parts its folder."""
+    first, _, _ = suffix.partition("/")
+    return first or suffix
 
 
 def _loading(context: dg.InputContext) -> str:
@@ -103,15 +109,11 @@ class TableIOManager(ArtefactIOManager):
 
     def encode(self, value: Any, slot: Slot) -> Mapping[str, bytes]:
         asset, ticker, session = slot
-        return {
-            ".parquet": formats.encode_table(
-                value, asset=asset, ticker=ticker, as_of=session, source=value.attrs["source"]
-            )
-        }
+        return tables.encode(value, asset=asset, ticker=ticker, as_of=session, source=value.attrs["source"])
 
     def decode(self, files: Mapping[str, bytes], slot: Slot) -> Any:
         asset, ticker, session = slot
-        return formats.decode_table(files[".parquet"], asset=asset, ticker=ticker, as_of=session)
+        return tables.decode(files, asset=asset, ticker=ticker, as_of=session)
 
 
 class JsonIOManager(ArtefactIOManager):

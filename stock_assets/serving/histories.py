@@ -17,7 +17,7 @@ from stock_assets.core.errors import BadPricesError, MissingArtefactError, NotWh
 from stock_assets.serving import forecast
 from stock_assets.serving.forecast import Forecast
 from stock_assets.serving.forecasts import Forecasts
-from stock_assets.storage import artefacts, formats
+from stock_assets.storage import artefacts, tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,14 +90,14 @@ def forecast_of(bars: "pd.DataFrame", ticker: str, forecasts: Forecasts, *, now:
     if trained_on == forecast.SIMULATED:
         warnings.append(f"the model was trained on simulated prices: {forecast.SIMULATED_PRICES}")
     row = MappingProxyType({**forecast.plain_row(made, **where), "source": SOURCE})
-    told = formats.encode_table(clean, asset="clean_prices", source=SOURCE, **where)
+    told = tables.encode(clean, asset="clean_prices", source=SOURCE, **where)
     return Answer(
         Forecast(
             row=row,
             horizon_sessions=horizon,
             verdict=verdict,
             model_checksum=model_checksum,
-            data_checksum=artefacts.checksum_of(last, {".parquet": told}),
+            data_checksum=artefacts.checksum_of(last, told),
             forecast_checksum=hashlib.sha256(_told(row)).hexdigest(),
             warnings=tuple(warnings),
         ),

@@ -22,7 +22,7 @@ from stock_assets.core.errors import (
 )
 from stock_assets.serving import forecast
 from stock_assets.serving.forecast import Forecast
-from stock_assets.storage import artefacts, formats, recent
+from stock_assets.storage import artefacts, formats, recent, seals, tables
 from stock_assets.storage.artefacts import ArtefactStore
 
 if TYPE_CHECKING:
@@ -40,11 +40,12 @@ _OF_ANOTHER_FORM = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 _REMEDY = "materialise predictions of {ticker}, session {session}, again"
 
 _FILES = {
-    "predictions": (".parquet",),
-    "clean_prices": (".parquet",),
+    "predictions": (tables.SUFFIX,),
+    "clean_prices": (tables.SUFFIX,),
     "model": (".skops", ".json"),
     "evaluation": (".json",),
 }
+"""Of a table in parts, the folder's: the file of it is then each part."""
 
 
 class File(NamedTuple):
@@ -53,6 +54,7 @@ class File(NamedTuple):
     written: int
     """In nanoseconds, by the clock of the disk."""
     changed: int
+    """Of a part of a table 0."""
     inode: int
     size: int
 
@@ -93,7 +95,7 @@ class Reader:
     def is_there(self, ticker: str, session: datetime.date) -> bool:
         """Whether the file of a forecast lies there, sealed or not: unsealed is one that is just being replaced."""
         try:
-            return self._store.path("predictions", ticker, session, ".parquet").exists()
+            return self._store.path("predictions", ticker, session, tables.SUFFIX).exists()
         except artefacts.failures() as error:
             raise ArtefactError(f"{ticker} {session}: the store can't be read: {artefacts.reason(error)}") from error
 
@@ -107,7 +109,7 @@ class Reader:
 
         row, forecast_checksum = self._row(ticker, session)
         files, data_checksum = self._read("clean_prices", ticker, session)
-        clean = formats.decode_table(files[".parquet"], asset="clean_prices", ticker=ticker, as_of=session)
+        clean = tables.decode(files, asset="clean_prices", ticker=ticker, as_of=session)
         model, evaluation, model_checksum = self.model_for(ticker, session)
         try:
             sessions_ahead = int(model.card["target"]["horizon_sessions"])
@@ -178,7 +180,7 @@ class Reader:
 
     def _row(self, ticker: str, session: datetime.date) -> tuple[Mapping[str, Any], str]:
         files, checksum = self._read("predictions", ticker, session)
-        table = formats.decode_table(files[".parquet"], asset="predictions", ticker=ticker, as_of=session)
+        table = tables.decode(files, asset="predictions", ticker=ticker, as_of=session)
         return forecast.plain_row(table, ticker=ticker, as_of=session), checksum
 
     def _evaluation(self, ticker: str, session: datetime.date) -> dict[str, Any]:
@@ -205,7 +207,9 @@ class Reader:
     def _read(self, asset: str, ticker: str, session: datetime.date) -> tuple[dict[str, bytes], str]:
         """Its files, and the checksum of these very bytes: a seal read before or after may be another version's."""
         files = self._store.read(asset, ticker, session)
-        if absent := [suffix for suffix in _FILES[asset] if suffix not in files]:
+        if absent := [
+            suffix for suffix in _FILES[asset] if not any(seals.stands_for(suffix, found) for found in files)
+        ]:
             raise DamagedArtefactError(f"{ticker} {session}: {asset} has no {', '.join(absent)}; materialise it again")
         return files, artefacts.checksum_of(session, files)
 
@@ -213,21 +217,27 @@ class Reader:
         if session is None:
             return Mark(asset, None, None, ())
         try:
-            checksum = self._store.checksum(asset, ticker, session)
+            checksum, sealed = self._store.sealed(asset, ticker, session)
         except (MissingArtefactError, DamagedArtefactError):
-            checksum = None
-        paths = [self._store.path(asset, ticker, session, suffix) for suffix in _FILES[asset]]
-        return Mark(asset, session, checksum, tuple(_state(path) for path in paths if isinstance(path, Path)))
+            checksum, sealed = None, {}
+        parts = [name for name in sealed if any(name.startswith(f"{suffix}/") for suffix in _FILES[asset])]
+        paths = [
+            (self._store.path(asset, ticker, session, suffix), suffix in parts) for suffix in parts or _FILES[asset]
+        ]
+        files = tuple(_state(path, is_part=is_part) for path, is_part in paths if isinstance(path, Path))
+        return Mark(asset, session, checksum, files)
 
 
-def _state(path: Path) -> File | None:
+def _state(path: Path, *, is_part: bool) -> File | None:
     try:
         found = path.stat()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise ArtefactError(f"{path} can't be looked at: {artefacts.reason(error)}") from error
-    return File(found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size)
+    # That of a part tells of other sessions' coming and going too, which get and lose another name of the same file.
+    changed = 0 if is_part else found.st_ctime_ns
+    return File(found.st_mtime_ns, changed, found.st_ino, found.st_size)
 
 
 def _in_order(marks: Marks, row: Mapping[str, Any]) -> bool:

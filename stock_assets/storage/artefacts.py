@@ -2,7 +2,8 @@
 
 An artefact is what one asset holds for one ticker and one session. Its files lie at
 
-    <base>/<asset>/<TICKER>/<YYYY-MM-DD><suffix>      suffix: ".parquet", ".json", "/report.html", "/figures/price.png"
+    <base>/<asset>/<TICKER>/<YYYY-MM-DD><suffix>      suffix: ".parquet", ".json", "/report.html", "/figures/price.png",
+                                                      ".parquet/2024-01-02.parquet", a part of a table (see tables)
     <base>/<asset>/<TICKER>/<YYYY-MM-DD>.sha256       the seal: a line a file, as `sha256sum` writes and checks it
 
 The seal is removed first and written last, so **an artefact without a seal does not exist**: whatever moment a process
@@ -12,106 +13,33 @@ is killed at, a reader finds the artefact whole or absent. Bytes that do not mat
 writer at a time for each asset and ticker (an advisory lock, so a POSIX system). Object stores replace an object
 atomically and have no locks: there a writer reads back what it sealed, and writes again where another came between.
 
-What the bytes mean does not live here (see formats, models); nor which artefacts there are (see defs).
+How files get there lives in folders, what a seal says in seals; what the bytes mean in tables, formats, models.
 """
 
-import contextlib
-import dataclasses
 import datetime
-import errno
-import hashlib
-import os
-import re
 import sys
-import time
-import uuid
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from stock_assets.core.errors import (
-    ArtefactError,
-    DamagedArtefactError,
-    InvalidTickerError,
-    MissingArtefactError,
-    SettingsError,
-)
-from stock_assets.storage import atomic
+from stock_assets.core.errors import ArtefactError, DamagedArtefactError, MissingArtefactError, SettingsError
+from stock_assets.storage import folders, seals
+from stock_assets.storage.seals import SEAL_SUFFIX, Artefact, Seal
 
 if TYPE_CHECKING:
     from upath import UPath
 
-SEAL_SUFFIX = ".sha256"
+__all__ = ["SEAL_SUFFIX", "ArtefactStore", "Seal", "Sealed", "checksum_of", "failures", "reason"]
 
-_ASSET = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
-# Path safety only: no separator, no leading dot, one spelling for case-insensitive disks. Whether it is a ticker is not
-# this room's question.
-_TICKER = re.compile(r"[A-Z0-9^=_-][A-Z0-9^=_.-]{0,31}")
-_SUFFIX = re.compile(r"(?:\.[a-z0-9]+)+|(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
-_SEAL_LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
-_SEAL_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})\.sha256")
-
-# Someone else may replace an artefact while it is read, or, on an object store, while it is written.
+# Someone else may replace an artefact while it is read.
 _ATTEMPTS = 5
-_PAUSE_SECONDS = 0.05
 
 
-@dataclasses.dataclass(frozen=True)
-class Seal:
-    """What an artefact consists of: the SHA-256 of each file by its name beside the seal, and the total of bytes."""
+class Sealed(NamedTuple):
+    """What the seal of a stored artefact says: `Seal.checksum`, and the SHA-256 of each file by its suffix."""
 
-    digests: Mapping[str, str]
-    size: int
-
-    @property
-    def text(self) -> str:
-        """The seal's own content, in the format of `sha256sum`, sorted by name."""
-        return "".join(f"{digest}  {name}\n" for name, digest in sorted(self.digests.items()))
-
-    @property
-    def checksum(self) -> str:
-        """One SHA-256 for the whole artefact, its name included: changes if and only if a byte or a file changes."""
-        return _digest(self.text.encode())
-
-
-@dataclasses.dataclass(frozen=True)
-class _Artefact:
-    """Asset, ticker and session, checked: nothing made from them leaves the store's folder."""
-
-    asset: str
-    ticker: str
-    session: datetime.date
-
-    def __post_init__(self) -> None:
-        _check_asset(self.asset)
-        _check_ticker(self.ticker)
-        if type(self.session) is not datetime.date:
-            raise TypeError(f"{self.session!r} is a {type(self.session).__name__}; expected a plain datetime.date")
-
-    def __str__(self) -> str:
-        return f"{self.ticker} {self.session}"
-
-    @property
-    def remedy(self) -> str:
-        return f"materialise {self.asset} for {self.ticker}, session {self.session}"
-
-    @property
-    def seal_name(self) -> str:
-        return f"{self.session}{SEAL_SUFFIX}"
-
-    @property
-    def temporary_prefix(self) -> str:
-        return f".{self.session}."
-
-    def file_name(self, suffix: str) -> str:
-        _check_suffix(suffix)
-        return f"{self.session}{suffix}"
-
-    def suffix(self, name: str) -> str:
-        return name.removeprefix(str(self.session))
-
-    def owns(self, name: str) -> bool:
-        return name.startswith(str(self.session)) and _is_suffix(self.suffix(name))
+    checksum: str
+    files: Mapping[str, str]
 
 
 class ArtefactStore:
@@ -130,7 +58,7 @@ class ArtefactStore:
 
     def path(self, asset: str, ticker: str, session: datetime.date, suffix: str) -> "Path | UPath":
         """Where the file with that suffix lies, whether it is there or not: a `UPath` when `base` is a URL."""
-        artefact = _Artefact(asset, ticker, session)
+        artefact = Artefact(asset, ticker, session)
         return self.base / asset / ticker / artefact.file_name(suffix)
 
     def write(self, asset: str, ticker: str, session: datetime.date, files: Mapping[str, bytes]) -> Seal:
@@ -141,11 +69,11 @@ class ArtefactStore:
 
         Raises `ArtefactError` when it can't be written; the artefact is then absent, or whole as it was before.
         """
-        artefact = _Artefact(asset, ticker, session)
+        artefact = Artefact(asset, ticker, session)
         if not files:
             raise ValueError(f"{artefact}: {asset} without a file; expected at least one")
         contents = {artefact.file_name(suffix): bytes(data) for suffix, data in files.items()}
-        seal = _seal(contents)
+        seal = seals.of(contents)
         folder = self._folder(artefact)
         try:
             folder.replace(artefact, contents, seal)
@@ -161,10 +89,11 @@ class ArtefactStore:
     ) -> dict[str, bytes]:
         """The artefact's files (suffix -> bytes), or only those with the given suffixes, verified against the seal.
 
+        A suffix that is a folder's stands for all files in it: ".parquet" for a table, be it one file or parts.
         Raises `MissingArtefactError` when there is no such artefact, or it has no file of that suffix;
         `DamagedArtefactError` when a file is missing or not the bytes that were written.
         """
-        artefact = _Artefact(asset, ticker, session)
+        artefact = Artefact(asset, ticker, session)
         folder = self._folder(artefact)
         try:
             return _read(folder, artefact, suffixes)
@@ -176,23 +105,32 @@ class ArtefactStore:
 
         Raises `MissingArtefactError` when there is no such artefact, `DamagedArtefactError` when its seal is damaged.
         """
-        text, _ = self._sealed(_Artefact(asset, ticker, session))
-        return _digest(text)
+        return self.sealed(asset, ticker, session).checksum
+
+    def sealed(self, asset: str, ticker: str, session: datetime.date) -> Sealed:
+        """What the seal of the stored artefact says; its files are not read. Raises as `checksum`."""
+        artefact = Artefact(asset, ticker, session)
+        text, digests = self._sealed(artefact)
+        return Sealed(seals.digest(text), {artefact.suffix(name): digests[name] for name in digests})
 
     def file_checksum(self, asset: str, ticker: str, session: datetime.date, suffix: str) -> str:
         """SHA-256 of one file of the stored artefact, as `sha256sum` gives it, taken from the seal alone.
 
-        Raises as `checksum`; `MissingArtefactError` also when the artefact has no file of that suffix.
+        Of a folder: that of the seal's lines about its files. Raises as `checksum`; `MissingArtefactError` also when
+        the artefact has neither a file nor a folder of that suffix.
         """
-        artefact = _Artefact(asset, ticker, session)
-        name, (_, digests) = artefact.file_name(suffix), self._sealed(artefact)
-        if name not in digests:
-            raise _without(artefact, [name], digests)
-        return digests[name]
+        artefact = Artefact(asset, ticker, session)
+        _, digests = self._sealed(artefact)
+        found = artefact.named_by(suffix, digests)
+        if not found:
+            raise _without(artefact, [artefact.file_name(suffix)], digests)
+        if found == [artefact.file_name(suffix)]:
+            return digests[found[0]]
+        return seals.digest(seals.as_text({name: digests[name] for name in found}).encode())
 
     def has(self, asset: str, ticker: str, session: datetime.date) -> bool:
         """Whether the artefact is sealed. Its bytes are not looked at (see `is_whole`)."""
-        artefact = _Artefact(asset, ticker, session)
+        artefact = Artefact(asset, ticker, session)
         return self._seal_text(artefact, self._folder(artefact)) is not None
 
     def is_whole(self, asset: str, ticker: str, session: datetime.date) -> bool:
@@ -205,14 +143,14 @@ class ArtefactStore:
 
     def sessions(self, asset: str, ticker: str) -> list[datetime.date]:
         """Sessions with a sealed artefact, in order."""
-        _check_asset(asset)
-        _check_ticker(ticker)
-        folder = self._open(asset, ticker)
+        seals.check_asset(asset)
+        seals.check_ticker(ticker)
+        folder = folders.at(self.base / asset / ticker)
         try:
             names = folder.names()
         except failures() as error:
             raise ArtefactError(f"{ticker}: the folder {folder} of {asset} can't be listed: {reason(error)}") from error
-        return sorted(datetime.date.fromisoformat(found[1]) for name in names if (found := _SEAL_NAME.fullmatch(name)))
+        return folders.sealed_sessions(names)
 
     def latest(
         self, asset: str, ticker: str, *, not_after: datetime.date, not_before: datetime.date | None = None
@@ -225,22 +163,18 @@ class ArtefactStore:
         ]
         return found[-1] if found else None
 
-    def _folder(self, artefact: _Artefact) -> "_LocalFolder | _RemoteFolder":
-        return self._open(artefact.asset, artefact.ticker)
+    def _folder(self, artefact: Artefact) -> "folders.LocalFolder | folders.RemoteFolder":
+        return folders.at(self.base / artefact.asset / artefact.ticker)
 
-    def _open(self, asset: str, ticker: str) -> "_LocalFolder | _RemoteFolder":
-        path = self.base / asset / ticker
-        return _LocalFolder(path) if isinstance(path, Path) else _RemoteFolder(path)
-
-    def _sealed(self, artefact: _Artefact) -> tuple[bytes, dict[str, str]]:
+    def _sealed(self, artefact: Artefact) -> tuple[bytes, dict[str, str]]:
         """The artefact's seal as it stands, and what it says: name -> SHA-256."""
         folder = self._folder(artefact)
         text = self._seal_text(artefact, folder)
         if text is None:
             raise _missing(artefact, folder)
-        return text, _digests(artefact, text)
+        return text, seals.read(artefact, text)
 
-    def _seal_text(self, artefact: _Artefact, folder: "_LocalFolder | _RemoteFolder") -> bytes | None:
+    def _seal_text(self, artefact: Artefact, folder: "folders.LocalFolder | folders.RemoteFolder") -> bytes | None:
         try:
             return folder.get(artefact.seal_name)
         except failures() as error:
@@ -251,26 +185,27 @@ class ArtefactStore:
 
 def checksum_of(session: datetime.date, files: Mapping[str, bytes]) -> str:
     """`Seal.checksum` of an artefact of that session that consists of `files` (suffix -> bytes), all of them."""
-    return _seal({f"{session}{suffix}": data for suffix, data in files.items()}).checksum
+    return seals.of({f"{session}{suffix}": data for suffix, data in files.items()}).checksum
 
 
 def _read(
-    folder: "_LocalFolder | _RemoteFolder", artefact: _Artefact, suffixes: Collection[str] | None
+    folder: "folders.LocalFolder | folders.RemoteFolder", artefact: Artefact, suffixes: Collection[str] | None
 ) -> dict[str, bytes]:
     text = folder.get(artefact.seal_name)
     for _ in range(_ATTEMPTS):
         if text is None:
             break
-        digests = _digests(artefact, text)
-        wanted = sorted(digests) if suffixes is None else [artefact.file_name(suffix) for suffix in suffixes]
-        absent = [name for name in wanted if name not in digests]
+        digests = seals.read(artefact, text)
+        named = {suffix: artefact.named_by(suffix, digests) for suffix in suffixes or ()}
+        absent = [artefact.file_name(suffix) for suffix, names in named.items() if not names]
         if absent:
             raise _without(artefact, absent, digests)
+        wanted = sorted(digests) if suffixes is None else [name for names in named.values() for name in names]
         contents = {name: folder.get(name) for name in wanted}
         faults = [
             f"{name}: {came}; expected sha256 {digests[name][:16]}"
             for name, data in contents.items()
-            if (came := _fault(data, digests[name]))
+            if (came := seals.fault(data, digests[name]))
         ]
         if not faults:
             return {artefact.suffix(name): data for name, data in contents.items() if data is not None}
@@ -289,182 +224,16 @@ def _read(
     raise _missing(artefact, folder)
 
 
-def _missing(artefact: _Artefact, folder: "_LocalFolder | _RemoteFolder") -> MissingArtefactError:
+def _missing(artefact: Artefact, folder: "folders.LocalFolder | folders.RemoteFolder") -> MissingArtefactError:
     return MissingArtefactError(
         f"{artefact}: there is no {artefact.asset} (no seal {artefact.seal_name} in {folder}); {artefact.remedy}"
     )
 
 
-def _without(artefact: _Artefact, absent: Collection[str], digests: Collection[str]) -> MissingArtefactError:
+def _without(artefact: Artefact, absent: Collection[str], digests: Collection[str]) -> MissingArtefactError:
     return MissingArtefactError(
         f"{artefact}: {artefact.asset} has no file {', '.join(absent)}; it has {', '.join(sorted(digests))}"
     )
-
-
-def _fault(data: bytes | None, expected: str) -> str | None:
-    if data is None:
-        return "the file is missing"
-    came = _digest(data)
-    return None if came == expected else f"came {len(data):,} bytes with sha256 {came[:16]}"
-
-
-def _digests(artefact: _Artefact, text: bytes) -> dict[str, str]:
-    """Name -> SHA-256 of a stored seal. Its names are not trusted: a seal speaks for the artefact's own files only."""
-    lines = text.decode("utf-8", errors="replace").splitlines()
-    matches = [_SEAL_LINE.fullmatch(line) for line in lines]
-    digests = {found[2]: found[1] for found in matches if found is not None and artefact.owns(found[2])}
-    if not lines or len(digests) != len(lines) or Seal(digests, 0).text.encode() != text:
-        raise DamagedArtefactError(
-            f"{artefact}: the seal {artefact.seal_name} of {artefact.asset} is not what was written: came "
-            f"{len(text):,} bytes, {text[:60]!r}; expected lines '<sha256>  {artefact.session}<suffix>' in order; "
-            f"{artefact.remedy}, again"
-        )
-    return digests
-
-
-class _LocalFolder:
-    """One asset's folder for one ticker, on a disk."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __str__(self) -> str:
-        return str(self.path)
-
-    def names(self) -> list[str]:
-        try:
-            return os.listdir(self.path)  # noqa: PTH208 (names are wanted, and there are thousands)
-        except FileNotFoundError:
-            return []
-
-    def get(self, name: str) -> bytes | None:
-        try:
-            return (self.path / name).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    def replace(self, artefact: _Artefact, contents: Mapping[str, bytes], seal: Seal) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        with atomic.alone(self.path / ".lock"):
-            self._remove_temporaries(artefact)
-            stored = self.get(artefact.seal_name)
-            if stored == seal.text.encode() and all(self.get(name) == data for name, data in contents.items()):
-                return
-            token = f"{artefact.temporary_prefix}{uuid.uuid4().hex}"
-            temporaries = {name: self.path / f"{token}.{n}.tmp" for n, name in enumerate(contents)}
-            seal_temporary = self.path / f"{token}.seal.tmp"
-            try:
-                for name, data in contents.items():
-                    atomic.write_synced(temporaries[name], data)
-                atomic.write_synced(seal_temporary, seal.text.encode())
-                if stored is not None:
-                    (self.path / artefact.seal_name).unlink()
-                    # On disk before a file changes: after a power cut, an old seal beside new files would be damage.
-                    atomic.sync_folder(self.path)
-                folders = {self.path}
-                for name, temporary in temporaries.items():
-                    target = self.path / name
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    temporary.replace(target)
-                    folders |= {folder for folder in target.parents if folder.is_relative_to(self.path)}
-                self._remove_strangers(artefact, contents)
-                for folder in folders:
-                    atomic.sync_folder(folder)
-                seal_temporary.replace(self.path / artefact.seal_name)
-                atomic.sync_folder(self.path)
-            finally:
-                for temporary in (*temporaries.values(), seal_temporary):
-                    temporary.unlink(missing_ok=True)
-
-    def _remove_temporaries(self, artefact: _Artefact) -> None:
-        """What a killed writer of this artefact left behind; the lock says that nobody is using it."""
-        for name in self.names():
-            if name.startswith(artefact.temporary_prefix) and name.endswith(".tmp"):
-                (self.path / name).unlink()
-
-    def _remove_strangers(self, artefact: _Artefact, contents: Mapping[str, bytes]) -> None:
-        """Files of the artefact's earlier versions, and the folders they leave empty."""
-        session = str(artefact.session)
-        for name in self.names():
-            if name.startswith(f"{session}.") and name not in contents and name != artefact.seal_name:
-                (self.path / name).unlink()
-        for folder, _, names in os.walk(self.path / session, topdown=False):
-            for name in names:
-                path = Path(folder, name)
-                if path.relative_to(self.path).as_posix() not in contents:
-                    path.unlink()
-            with contextlib.suppress(OSError):  # not empty
-                Path(folder).rmdir()
-
-
-class _RemoteFolder:
-    """One asset's prefix for one ticker, on anything fsspec speaks to. Each object is replaced atomically.
-
-    File systems of fsspec remember listings, s3fs consults them even to read one object, and other processes write too:
-    so each look forgets them first.
-    """
-
-    def __init__(self, path: "UPath") -> None:
-        self.url = str(path)
-        self.fs: Any = path.fs
-        self.root = path.path
-
-    def __str__(self) -> str:
-        return self.url
-
-    def names(self) -> list[str]:
-        self.fs.invalidate_cache(self.root)
-        try:
-            return [found.rsplit("/", 1)[-1] for found in self.fs.ls(self.root, detail=False)]
-        except FileNotFoundError:
-            return []
-
-    def get(self, name: str) -> bytes | None:
-        path = f"{self.root}/{name}"
-        self.fs.invalidate_cache(path)
-        try:
-            return self.fs.cat_file(path)
-        except FileNotFoundError:
-            return None
-
-    def replace(self, artefact: _Artefact, contents: Mapping[str, bytes], seal: Seal) -> None:
-        stored = self.get(artefact.seal_name)
-        if stored == seal.text.encode() and all(self.get(name) == data for name, data in contents.items()):
-            return
-        for attempt in range(_ATTEMPTS):
-            self._put(artefact, contents, seal, stored)
-            stored = self.get(artefact.seal_name)
-            # Without a seal another writer is at work, and will write one last. Of several writers the one that seals
-            # last looks last, so what stands in the end is whole.
-            if stored is None or self._is_whole(artefact, stored):
-                return
-            time.sleep(_PAUSE_SECONDS * 2**attempt)
-        raise OSError(errno.EBUSY, "other writers kept replacing the same artefact")
-
-    def _is_whole(self, artefact: _Artefact, stored: bytes) -> bool:
-        return all(_fault(self.get(name), digest) is None for name, digest in _digests(artefact, stored).items())
-
-    def _put(self, artefact: _Artefact, contents: Mapping[str, bytes], seal: Seal, stored: bytes | None) -> None:
-        if stored is not None:
-            self._remove(artefact.seal_name)
-        for name, data in contents.items():
-            self.fs.pipe_file(f"{self.root}/{name}", data)
-        for name in self._strangers(artefact, stored) - contents.keys():
-            self._remove(name)
-        self.fs.pipe_file(f"{self.root}/{artefact.seal_name}", seal.text.encode())
-
-    def _strangers(self, artefact: _Artefact, stored: bytes | None) -> set[str]:
-        """Files of earlier versions: those in the old seal, and all in the artefact's own folder."""
-        lines = (stored or b"").decode("utf-8", errors="replace").splitlines()
-        sealed = {found[2] for line in lines if (found := _SEAL_LINE.fullmatch(line)) and artefact.owns(found[2])}
-        own_folder = f"{self.root}/{artefact.session}"
-        self.fs.invalidate_cache(own_folder)
-        below = {found.rsplit(f"/{artefact.session}/", 1)[-1] for found in self.fs.find(own_folder)}
-        return sealed | {f"{artefact.session}/{name}" for name in below}
-
-    def _remove(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self.fs.rm_file(f"{self.root}/{name}")
 
 
 def _location(base: "UPath | Path | str") -> "Path | UPath":
@@ -486,14 +255,6 @@ def _location(base: "UPath | Path | str") -> "Path | UPath":
     return url
 
 
-def _seal(contents: Mapping[str, bytes]) -> Seal:
-    return Seal({name: _digest(data) for name, data in contents.items()}, sum(map(len, contents.values())))
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
 def failures() -> tuple[type[Exception], ...]:
     """What a disk or a remote store raises when it fails.
 
@@ -506,26 +267,3 @@ def failures() -> tuple[type[Exception], ...]:
 
 def reason(error: Exception) -> str:
     return str((isinstance(error, OSError) and error.strerror) or error or type(error).__name__)
-
-
-def _check_asset(asset: str) -> None:
-    if not _ASSET.fullmatch(asset):
-        raise ValueError(f"{asset!r} is no asset's name; expected lower-case letters, digits and underscores")
-
-
-def _check_ticker(ticker: str) -> None:
-    if not _TICKER.fullmatch(ticker):
-        raise InvalidTickerError(
-            f"{ticker!r} can't name a folder of artefacts; expected an upper-case ticker such as TSLA, BRK-B or ^GSPC"
-        )
-
-
-def _is_suffix(suffix: str) -> bool:
-    return bool(_SUFFIX.fullmatch(suffix)) and suffix != SEAL_SUFFIX
-
-
-def _check_suffix(suffix: str) -> None:
-    if not _is_suffix(suffix):
-        raise ValueError(
-            f"{suffix!r} is no file of an artefact; expected one such as '.parquet' or '/figures/price.png'"
-        )

@@ -1,7 +1,7 @@
 """Bad raw prices kept for a person to look at, beside the reasons: the artefact `quarantine` of a ticker and session.
 
     <data>/quarantine/<TICKER>/<SESSION>.json       why: the problems, in the order in which they were found
-    <data>/quarantine/<TICKER>/<SESSION>.parquet    the snapshot, byte for byte what raw_prices held, when there is one
+    <data>/quarantine/<TICKER>/<SESSION>.parquet    the table that raw_prices held, in one file, when there is one
     <data>/quarantine/<TICKER>/<SESSION>.payload    the answer as it came, when it could not be read as prices
 
 It holds the last bad answer for the partition: problems of the same answer are added to each other, another bad answer

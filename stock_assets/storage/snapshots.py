@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from stock_assets.core.errors import DamagedArtefactError, MissingArtefactError
-from stock_assets.storage import formats
+from stock_assets.storage import formats, tables
 from stock_assets.storage.artefacts import ArtefactStore
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ class Snapshot:
 
     def table(self, asset: str) -> "pd.DataFrame":
         """A Parquet artefact; `attrs["source"]` says where its prices came from."""
-        return formats.decode_table(self._file(asset, ".parquet"), asset=asset, ticker=self.ticker, as_of=self.session)
+        files = self.store.read(asset, self.ticker, self.session, suffixes=[tables.SUFFIX])
+        return tables.decode(files, asset=asset, ticker=self.ticker, as_of=self.session)
 
     def document(self, asset: str) -> dict[str, Any]:
         """A JSON artefact."""

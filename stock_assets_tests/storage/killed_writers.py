@@ -24,15 +24,33 @@ from stock_assets.core.errors import DamagedArtefactError
 from stock_assets.storage.artefacts import ArtefactStore
 
 SESSION = datetime.date(2024, 3, 8)
-FIRST = {"/report.html": b"first" * 60_000, "/figures/price.png": b"1" * 300_000, "/figures/dropped.png": b"1"}
-SECOND = {"/report.html": b"second" * 60_000, "/figures/price.png": b"2" * 300_000, ".json": b"{}"}
+FIRST = {
+    "/report.html": b"first" * 60_000,
+    "/figures/price.png": b"1" * 300_000,
+    "/figures/dropped.png": b"1",
+    ".parquet": b"a table in one file" * 1_000,
+}
+SECOND = {
+    "/report.html": b"second" * 60_000,
+    "/figures/price.png": b"2" * 300_000,
+    ".json": b"{}",
+    ".parquet/2010-01-04.parquet": b"history" * 10_000,
+    ".parquet/2024-01-02.parquet": b"tail" * 100,
+}
+
+NEIGHBOUR = datetime.date(2024, 3, 7)
+NEIGHBOURS = {
+    ".parquet/2010-01-04.parquet": SECOND[".parquet/2010-01-04.parquet"],
+    ".parquet/2024-01-02.parquet": b"another tail",
+}
+"""Sealed of the session before: the second version's first part is a link to its own."""
 
 # Python's audit events for what touches the disk.
-STEPS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "fcntl.flock")
+STEPS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "fcntl.flock")
 
 
-def write(base: Path, files: dict[str, bytes]) -> None:
-    ArtefactStore(base).write("report", "TSLA", SESSION, files)
+def write(base: Path, files: dict[str, bytes], session: datetime.date = SESSION) -> None:
+    ArtefactStore(base).write("report", "TSLA", session, files)
 
 
 def in_a_fork(action: Callable[[], None]) -> int:
@@ -57,6 +75,7 @@ def at_each_step(base: Path) -> int:
     for number in itertools.count():
         store = base / str(number)
         write(store, FIRST)
+        write(store, NEIGHBOURS, NEIGHBOUR)
 
         def replace(number: int = number, store: Path = store) -> None:
             kill_myself_at_step(number)
@@ -80,6 +99,7 @@ def at_random(base: Path) -> int:
     for number in range(times):
         store = base / str(number)
         write(store, FIRST)
+        write(store, NEIGHBOURS, NEIGHBOUR)
         child = in_a_fork(lambda store=store: replace_forever(store))
         time.sleep(moments.uniform(0.001, 0.04))
         os.kill(child, signal.SIGKILL)

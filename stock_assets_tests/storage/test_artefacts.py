@@ -23,7 +23,7 @@ from stock_assets.core.errors import (
     InvalidTickerError,
     MissingArtefactError,
 )
-from stock_assets.storage import artefacts
+from stock_assets.storage import folders, seals
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets_tests import s3
 from stock_assets_tests.storage import killed_writers
@@ -180,7 +180,23 @@ def test_an_asset_can_not_leave_the_folder(store: ArtefactStore, asset: str):
 
 @pytest.mark.parametrize(
     "suffix",
-    ["", "parquet", "/", "/../x", "/a/../../x", "//x", "/.hidden", ".sha256", ".", "..", "/a b", "/a/", ".a/b"],
+    [
+        "",
+        "parquet",
+        "/",
+        "/../x",
+        "/a/../../x",
+        "//x",
+        "/.hidden",
+        ".sha256",
+        ".",
+        "..",
+        "/a b",
+        "/a/",
+        ".a/../b",
+        ".a/",
+        ".sha256/a",
+    ],
 )
 def test_a_suffix_can_not_leave_the_artefact(store: ArtefactStore, suffix: str):
     with pytest.raises(ValueError, match="no file of an artefact"):
@@ -416,8 +432,19 @@ def test_the_next_writer_clears_up_after_a_killed_one(killed: list[Path]):
             "2024-03-08/report.html",
             "2024-03-08/figures/price.png",
             "2024-03-08.json",
+            "2024-03-08.parquet/2010-01-04.parquet",
+            "2024-03-08.parquet/2024-01-02.parquet",
             "2024-03-08.sha256",
+            "2024-03-07.parquet/2010-01-04.parquet",
+            "2024-03-07.parquet/2024-01-02.parquet",
+            "2024-03-07.sha256",
         }
+        assert (base / "report/TSLA/2024-03-08.parquet/2010-01-04.parquet").stat().st_nlink == 2
+
+
+def test_a_killed_writer_harms_no_session_that_it_shares_parts_with(killed: list[Path]):
+    for base in killed:
+        assert ArtefactStore(base).read("report", "TSLA", killed_writers.NEIGHBOUR) == killed_writers.NEIGHBOURS
 
 
 class Killed(BaseException):
@@ -443,11 +470,11 @@ def test_a_writer_killed_between_objects_leaves_the_artefact_whole_or_absent(mem
     contents = {f"2024-03-08{suffix}": data for suffix, data in second.items()}
     for steps in range(30):
         memory_store.write("report", "TSLA", FRIDAY, REPORT)
-        folder = artefacts._RemoteFolder(memory_store.base / "report" / "TSLA")
+        folder = folders.RemoteFolder(memory_store.base / "report" / "TSLA")
         folder.fs = mortal = Mortal()
         mortal.steps = steps
         with contextlib.suppress(Killed):
-            folder.replace(artefacts._Artefact("report", "TSLA", FRIDAY), contents, artefacts._seal(contents))
+            folder.replace(seals.Artefact("report", "TSLA", FRIDAY), contents, seals.of(contents))
         whole = memory_store.has("report", "TSLA", FRIDAY) and memory_store.read("report", "TSLA", FRIDAY)
         states.append({False: "absent", True: "second" if whole == second else "first"}[bool(whole)])
         assert whole in (False, REPORT, second)
@@ -539,18 +566,18 @@ def test_rivals_without_a_lock_leave_one_whole_version(turns: list[bool]):
             return operation if name in ("cat_file", "pipe_file", "rm_file", "find") else real
 
     def write(me: bool) -> None:
-        folder = artefacts._RemoteFolder(store.base / "report" / "TSLA")
+        folder = folders.RemoteFolder(store.base / "report" / "TSLA")
         folder.fs = Watched(me)
         data = str(me).encode()
         contents = {"2024-03-08/report.html": data, "2024-03-08.json": data}
         try:
-            folder.replace(artefacts._Artefact("report", "TSLA", FRIDAY), contents, artefacts._seal(contents))
+            folder.replace(seals.Artefact("report", "TSLA", FRIDAY), contents, seals.of(contents))
             outcome[me] = "written"
         finally:
             order.leave(me)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(artefacts, "_PAUSE_SECONDS", 0)
+        patch.setattr(folders, "_PAUSE_SECONDS", 0)
         threads = [threading.Thread(target=write, args=(me,)) for me in (False, True)]
         for thread in threads:
             thread.start()
@@ -604,10 +631,10 @@ def test_s3_shows_what_another_process_wrote_after_a_listing(s3_store: ArtefactS
     s3_store.write("report", "TSLA", FRIDAY, REPORT)
     assert s3_store.sessions("report", "TSLA") == [FRIDAY]
     another = s3fs.S3FileSystem(skip_instance_cache=True)
-    folder = artefacts._RemoteFolder(s3_store.base / "report" / "TSLA")
+    folder = folders.RemoteFolder(s3_store.base / "report" / "TSLA")
     folder.fs = another
     contents = {"2024-03-11.json": b"{}"}
-    folder.replace(artefacts._Artefact("report", "TSLA", MONDAY), contents, artefacts._seal(contents))
+    folder.replace(seals.Artefact("report", "TSLA", MONDAY), contents, seals.of(contents))
 
     assert s3_store.has("report", "TSLA", MONDAY)
     assert s3_store.read("report", "TSLA", MONDAY) == {".json": b"{}"}

@@ -132,3 +132,64 @@ def test_a_deletion_that_is_killed_leaves_nothing_that_looks_whole(tmp_path: Pat
     inventory.delete(store, "report", "TSLA", MONDAY)
     left = sorted(path.name for path in (tmp_path / "report" / "TSLA").iterdir())
     assert left == [".lock", "2024-03-05", "2024-03-05.sha256"]
+
+
+# Parts that sessions share
+
+WEDNESDAY = dt.date(2024, 3, 6)
+HISTORY = 1000
+
+
+def table(session: dt.date) -> dict[str, bytes]:
+    return {".parquet/2010-01-04.parquet": b"h" * HISTORY, ".parquet/2024-01-02.parquet": str(session).encode()}
+
+
+def on_disk(folder: Path) -> int:
+    """As `du` counts: a file with several names once."""
+    found = [path.stat() for path in folder.rglob("*") if path.is_file()]
+    return sum({stat.st_ino: stat.st_size for stat in found}.values())
+
+
+def test_what_is_shared_is_counted_once(tmp_path: Path) -> None:
+    store = ArtefactStore(tmp_path)
+    for session in (MONDAY, TUESDAY, WEDNESDAY):
+        store.write("features", "TSLA", session, table(session))
+    found = inventory.contents(store, "features", "TSLA")
+    assert inventory.size(found.values()) == on_disk(tmp_path)
+    seal = sum(64 + 2 + len(f"2024-03-04{suffix}\n") for suffix in table(MONDAY))
+    assert [(one.files, one.bytes) for one in found.values()] == [(3, 10 + seal)] * 3
+    assert {shared.bytes for one in found.values() for shared in one.shared} == {HISTORY}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_what_deleting_gives_back_is_foreseen(tmp_path: Path, n: int) -> None:
+    store = ArtefactStore(tmp_path)
+    for session in (MONDAY, TUESDAY, WEDNESDAY):
+        store.write("features", "TSLA", session, table(session))
+    going = list(inventory.contents(store, "features", "TSLA").items())[:n]
+    before = on_disk(tmp_path)
+    foreseen = inventory.freed(stored for _, stored in going)
+    assert (foreseen > HISTORY) is (n == 3), "the history goes with the last that has it"
+    for session, _ in going:
+        inventory.delete(store, "features", "TSLA", session)
+    assert before - on_disk(tmp_path) == foreseen
+    for session in store.sessions("features", "TSLA"):
+        assert store.read("features", "TSLA", session) == table(session)
+
+
+def test_what_somebody_else_has_a_name_of_is_not_given_back(tmp_path: Path) -> None:
+    """Such as a backup that was made with links."""
+    store = ArtefactStore(tmp_path / "data")
+    store.write("features", "TSLA", MONDAY, table(MONDAY))
+    part = tmp_path / "data" / "features" / "TSLA" / "2024-03-04.parquet" / "2010-01-04.parquet"
+    (tmp_path / "backup").hardlink_to(part)
+    assert inventory.freed(inventory.contents(store, "features", "TSLA").values()) < HISTORY
+
+
+def test_no_folder_of_parts_is_left_behind(store: ArtefactStore) -> None:
+    for session in (MONDAY, TUESDAY):
+        store.write("features", "TSLA", session, table(session))
+    inventory.delete(store, "features", "TSLA", MONDAY)
+    assert list(inventory.contents(store, "features", "TSLA")) == [TUESDAY]
+    assert not (store.base / "features" / "TSLA" / "2024-03-04.parquet").exists()
+    assert store.read("features", "TSLA", TUESDAY) == table(TUESDAY)
