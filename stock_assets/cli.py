@@ -319,14 +319,16 @@ def _predict_file(source: str | None, questions: Path, output: Path, whose: str 
 def ui(host: str, port: int, source: str | None) -> None:
     """Start the Dagster UI and the daemon; stop with Ctrl-C."""
     settings = Settings.from_environment()
-    watchlists.read(settings.watchlist)
+    listed = watchlists.read(settings.watchlist)
     from stock_assets.commands import home
     from stock_assets.commands import source as sources
     from stock_assets.commands import ui as interface
+    from stock_assets.defs import partitions
 
     interface.require_free(host, port)
     choice = sources.choose(settings, source)
     terminal.warn(choice.warning)
+    terminal.warn(partitions.too_many(len(listed.tickers), settings.first_session, datetime.now(UTC).date()))
     if home.is_changed(settings.dagster_home):
         shown = escape(terminal.short_path(str(settings.dagster_home / "dagster.yaml")))
         terminal.out.print(f"{shown} differs from stock_assets/dagster.yaml, and is left as it is")

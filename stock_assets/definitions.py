@@ -1,5 +1,6 @@
 """Table of contents: everything Dagster is to know, put together from the settings."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -100,4 +101,11 @@ def _placed(spec: dg.AssetSpec, grid: dg.PartitionsDefinition) -> dg.AssetSpec:
     )
 
 
+def _warn_of_a_large_grid(settings: Settings) -> None:
+    tickers = watchlist.read(settings.watchlist).tickers
+    if told := partitions.too_many(len(tickers), settings.first_session, resources.SystemClock().now().date()):
+        logging.getLogger("stock_assets.definitions").warning("%s", told)
+
+
 defs = build_defs()
+_warn_of_a_large_grid(Settings.from_environment())

@@ -4,7 +4,7 @@ No pandas here: see core.closures for why the sessions come from a table.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -23,10 +23,14 @@ TICKER_TAG = f"{TAG}/{TICKER}"
 # The op that makes many partitions in a run; its config lists them (see evening).
 EVENING = "evening"
 
+MOST_KEYS = 100_000
+"""Partitions of a grid beyond which Dagster's pages, and what lists all partitions, become slow."""
+
 _LAST_YEAR = 2050
 # Midnight two hours east of Greenwich is 22:00 UTC: after the New York close on every session of the year, half-days
 # included, so the partition of a session appears on its own evening, on Fridays too.
 _TIMEZONE = "Etc/GMT-2"
+_SATURDAY = 5
 
 
 def grid(tickers: Sequence[str], first_session: date) -> dg.MultiPartitionsDefinition:
@@ -45,6 +49,24 @@ def grid(tickers: Sequence[str], first_session: date) -> dg.MultiPartitionsDefin
         exclusions=["0 0 * * 0", "0 0 * * 6", *(datetime(day.year, day.month, day.day) for day in shut)],  # noqa: DTZ001
     )
     return dg.MultiPartitionsDefinition({SESSION: sessions, TICKER: dg.StaticPartitionsDefinition(list(tickers))})
+
+
+def too_many(tickers: int, first_session: date, today: date) -> str | None:
+    """What to do about a grid of more than `MOST_KEYS` partitions by `today`; None when it has fewer.
+
+    Advises a first session with which it has half as many, so that there is room for more sessions.
+    """
+    dates = (today - timedelta(days=n) for n in range(max(0, (today - first_session).days + 1)))
+    shut = set(closures.closed_weekdays(first_session, today))
+    sessions = [day for day in dates if day.weekday() < _SATURDAY and day not in shut]
+    if tickers * len(sessions) <= MOST_KEYS:
+        return None
+    advised = sessions[max(1, MOST_KEYS // 2 // tickers) - 1]
+    size = f"{tickers * len(sessions):,} partitions, {tickers:,} tickers x {len(sessions):,} sessions"
+    return (
+        f"The grid has {size}; beyond {MOST_KEYS:,} the UI becomes slow: set STOCK_ASSETS_FIRST_SESSION={advised} or later. It shortens no price "
+        "history, and no file is deleted"
+    )
 
 
 def sessions_of(grid: dg.MultiPartitionsDefinition) -> dg.PartitionsDefinition:

@@ -73,3 +73,28 @@ def test_keys():
 def test_a_first_session_out_of_reach():
     with pytest.raises(SettingsError, match="expected a date from 1960"):
         partitions.grid(["TSLA"], date(1929, 10, 24))
+
+
+@pytest.mark.parametrize(
+    ("tickers", "first", "told"),
+    [
+        (57, date(2020, 1, 2), None),  # 57 x 1,732 = 98,724
+        (58, date(2020, 1, 2), "100,456 partitions, 58 tickers x 1,732 sessions"),
+        (1000, date(2026, 7, 2), None),  # 100 sessions from here to 2026-11-20
+        (1000, date(2026, 7, 1), "101,000 partitions"),
+        (100_001, date(2026, 11, 20), "STOCK_ASSETS_FIRST_SESSION=2026-11-20"),
+        (1000, date(2027, 1, 4), None),  # begins tomorrow
+    ],
+)
+def test_a_grid_that_is_too_large_is_told(tickers, first, told):
+    found = partitions.too_many(tickers, first, date(2026, 11, 20))
+    assert found is None if told is None else told in found
+
+
+def test_the_advice_leaves_room():
+    today = date(2026, 11, 20)
+    told = partitions.too_many(500, date(2020, 1, 2), today)
+    assert told is not None
+    advised = date.fromisoformat(told.split("STOCK_ASSETS_FIRST_SESSION=")[1][:10])
+    assert len(sessions.sessions_between(advised, today)) == 100  # 50,000 of 100,000 keys
+    assert partitions.too_many(500, advised, today) is None
