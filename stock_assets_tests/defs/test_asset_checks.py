@@ -7,6 +7,7 @@ import pytest
 from stock_assets.core import checks
 from stock_assets.defs import partitions
 from stock_assets.storage import formats
+from stock_assets_tests import stored as stored_files
 from stock_assets_tests.defs.graph import (
     PRICES,
     SESSION,
@@ -293,7 +294,8 @@ class TestHistoryIsUnrevised:
     def test_a_damaged_one_is_not_compared(self, make_graph):
         graph = make_graph(prices=CannedSource(change=self.correct))
         graph.run(["raw_prices"], session=later(-1))
-        graph.store.path("raw_prices", "TSLA", later(-1), ".parquet").write_bytes(b"not what was written")
+        path = stored_files.file_of(graph.store.path("raw_prices", "TSLA", later(-1), ".parquet"))
+        path.write_bytes(b"not what was written")
         check = self.asked(graph)
         assert check.passed
         assert f"the earlier snapshot of {later(-1)} can't be used: TSLA {later(-1)}: raw_prices" in check.description

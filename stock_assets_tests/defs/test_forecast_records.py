@@ -15,6 +15,7 @@ from stock_assets.monitoring.records import RunRecord
 from stock_assets.storage import formats
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
+from stock_assets_tests import stored as stored_files
 from stock_assets_tests.defs import graph
 from stock_assets_tests.defs.graph import SESSION, later
 
@@ -142,7 +143,7 @@ def test_what_can_not_be_read_is_told_and_tried_again(take, kept, store, forecas
 
 
 def test_prices_that_can_not_be_read(take, kept, store, forecasting, fetching):
-    store.path("clean_prices", "TSLA", later(1), ".parquet").write_bytes(b"damaged")
+    stored_files.file_of(store.path("clean_prices", "TSLA", later(1), ".parquet")).write_bytes(b"damaged")
     [told] = take(forecasting)
     assert told.startswith(f"TSLA {SESSION}: what followed up to {later(1)} could not be read: TSLA {later(1)}: clean")
     assert kept(tables.outcomes) == []

@@ -6,6 +6,7 @@ import pytest
 from stock_assets.core.errors import DamagedArtefactError, MissingArtefactError
 from stock_assets.defs import partitions
 from stock_assets.storage.artefacts import ArtefactStore
+from stock_assets_tests import stored as stored_files
 from stock_assets_tests.defs.graph import (
     ALL,
     PRICES,
@@ -39,7 +40,7 @@ def test_files_lie_where_tools_expect_them(finished, asset):
     graph, _ = finished
     for suffix in FILES[asset]:
         path = graph.store.path(asset, "TSLA", SESSION, suffix)
-        assert path.is_file()
+        assert path.exists()
         assert str(path) == f"{graph.settings.data_dir}/{asset}/TSLA/2024-03-08{suffix}"
 
 
@@ -68,7 +69,7 @@ def stored(make_graph):
 
 
 def raw_file(graph):
-    return graph.store.path("raw_prices", "TSLA", SESSION, ".parquet")
+    return stored_files.file_of(graph.store.path("raw_prices", "TSLA", SESSION, ".parquet"))
 
 
 def flip_a_bit(graph):
@@ -86,7 +87,7 @@ def remove_file(graph):
 
 
 def remove_seal(graph):
-    raw_file(graph).with_suffix(".sha256").unlink()
+    graph.store.path("raw_prices", "TSLA", SESSION, ".parquet").with_suffix(".sha256").unlink()
 
 
 @pytest.mark.parametrize(

@@ -64,10 +64,11 @@ def test_the_card_and_the_quality_are_those_of_the_partition(finished):
     assert inputs.quality["revisions"]["why"] == f"no snapshot since {later(-1)}"
 
 
-def test_the_checksum_is_that_of_the_file(finished):
+def test_the_checksum_is_that_of_the_seal(finished):
+    """As `sha256sum` gives it: raw prices consist of nothing but their table."""
     graph, _ = finished
-    stored = graph.store.path("raw_prices", "TSLA", SESSION, ".parquet").read_bytes()
-    assert gathered(graph.store).quality["checksum"] == hashlib.sha256(stored).hexdigest()
+    seal = graph.store.path("raw_prices", "TSLA", SESSION, ".parquet").with_suffix(".sha256").read_bytes()
+    assert gathered(graph.store).quality["checksum"] == hashlib.sha256(seal).hexdigest()
 
 
 def test_of_the_model_nothing_but_the_card_is_loaded(finished):

@@ -16,6 +16,7 @@ from stock_assets.core.tickers import check_ticker
 from stock_assets.defs import assets, followed, partitions, standings
 from stock_assets.defs.assets.reporting import watchlist_page
 from stock_assets.reporting.watchlist_page import Standing
+from stock_assets_tests import stored as stored_files
 from stock_assets_tests.defs import graph as graphs
 from stock_assets_tests.reporting.page import Page
 
@@ -190,7 +191,7 @@ def test_what_a_backfill_makes_after_a_run_that_failed_is_done(make_graph: Calla
     [body] = [body for body in stored(graph).all("tbody") if body.attributes["data-ticker"] == "TSLA"]
     assert f"● This session ✓ {N_CHECKS} checks passed" in " ".join(body.text.split())
     # And a run that fails after that has the last word.
-    graph.store.path("clean_prices", "TSLA", SESSION, ".parquet").write_bytes(b"nothing")
+    stored_files.file_of(graph.store.path("clean_prices", "TSLA", SESSION, ".parquet")).write_bytes(b"nothing")
     assert not graph.run(["features"]).success
     assert standing(graph).run == "failed"
 

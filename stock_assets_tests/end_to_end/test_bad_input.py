@@ -16,6 +16,7 @@ import pytest
 
 from stock_assets.definitions import build_defs
 from stock_assets.settings import Settings
+from stock_assets_tests import stored
 from stock_assets_tests.end_to_end.conftest import SESSION, Here, Run
 from stock_assets_tests.place import PROGRAM, Done, Place, files
 
@@ -242,7 +243,7 @@ def damaged(csv_run: Run, tmp_path: Path) -> Place:
     """A copy of the shared run in which the features of STX were cut short on the disk."""
     place = Place(tmp_path / "damaged", csv_run.place.settings)
     shutil.copytree(csv_run.place.data, place.data)
-    os.truncate(place.data / "features" / "STX" / f"{SESSION}.parquet", 100)
+    os.truncate(stored.file_of(place.data / "features" / "STX" / f"{SESSION}.parquet"), 100)
     return place
 
 

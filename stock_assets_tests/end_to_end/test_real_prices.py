@@ -89,8 +89,12 @@ def test_it_works(twice: Twice) -> None:
 def test_nine_assets_lie_where_the_contract_says(twice: Twice, ticker: str) -> None:
     stored = set(twice.first.files())
     for asset, extensions in EXTENSIONS.items():
-        found = {name for name in stored if name.startswith(f"{asset}/{ticker}/")}
+        # Of a table in parts its folder.
+        found = {name.partition(f"{LAST}.parquet/")[0] for name in stored if name.startswith(f"{asset}/{ticker}/")}
+        found = {name if LAST in name else f"{name}{LAST}.parquet" for name in found}
         assert found == {f"{asset}/{ticker}/{LAST}{suffix}" for suffix in [*extensions, ".sha256"]}
+    for asset in ("raw_prices", "clean_prices", "features"):
+        assert f"{asset}/{ticker}/{LAST}.parquet/2024-01-02.parquet" in stored, "the first session of the year"
     assert f"report/{ticker}/{LAST}/report.html" in stored
     assert f"report/{ticker}/{LAST}/figures/price.png" in stored
     assert f"report/{ticker}/{LAST}.sha256" in stored

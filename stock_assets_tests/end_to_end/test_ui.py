@@ -170,7 +170,7 @@ def test_a_partition_is_materialised_by_clicking(server, clicked):
     assert server.outcome(clicked) == "SUCCESS"
     assert server.materialised(clicked) == set(FILES)
     for asset, ending in FILES.items():
-        assert (server.data / asset / "GOOD" / f"{THURSDAY}{ending}").is_file()
+        assert (server.data / asset / "GOOD" / f"{THURSDAY}{ending}").exists()
 
 
 def test_an_assets_page_tells_what_it_is_and_holds(server, browser, clicked):
