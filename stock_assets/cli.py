@@ -368,7 +368,7 @@ def serve(host: str, port: int, workers: int | None, source: str | None) -> None
     serving.serve(place, listener, workers)
 
 
-@commands.command()
+@commands.command(short_help="Make the runs that a queue hands over.")
 @click.option(
     "--runs", default=2, show_default=True, type=click.IntRange(1, 256), help="Runs at once: one a processor."
 )
