@@ -71,12 +71,14 @@ class SourceError(StockAssetsError):
 class SourceUnavailableError(SourceError):
     """A passing fault of the source: the only kind of error that is worth a retry.
 
-    `retry_after`: seconds that the source asked to be left alone for; None when it did not say.
+    `retry_after`: seconds that the source asked to be left alone for; None when it did not say. `timed_out`: whether it
+    let us wait until we gave up, which costs the time of whoever is next too.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, timed_out: bool = False) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.timed_out = timed_out
 
 
 class ProvisionalPricesError(SourceUnavailableError):

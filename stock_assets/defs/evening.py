@@ -3,8 +3,9 @@
 A run for each ticker starts a process, imports libraries and has Dagster write 220 events, which together is most of
 what it costs. Here partitions are made one after another (see partition_maker), each standing for itself: one that
 fails, or that a check stops, is told by its own events and holds up no other, and one whose source wants to be asked
-again later makes room for the others meanwhile. Which partitions, schedules says; what monitoring reads of them is in
-run_records.
+again later makes room for the others meanwhile. A source that hangs would cost its time-outs for each: once it has let
+several tickers wait in a row, the others are not tried, and the next tick asks for them. Which partitions, schedules
+says; what monitoring reads of them is in run_records.
 """
 
 import gc
@@ -24,6 +25,9 @@ from stock_assets.defs import jobs, open_storage, partition_maker, partitions
 JOB = "evening_job"
 MOST_TICKERS = 25
 """Of one run: what it starts with is then less than a tenth of its cost, and a kill undoes a minute at most."""
+
+MOST_SILENT = 3
+"""Tickers in a row that may wait for the source until they time out; then the run's others are not tried."""
 
 _PATIENCE = 1.0
 """Seconds that all wait for one; a fetch that is tried again waits longer."""
@@ -108,20 +112,26 @@ def _make(context: dg.OpExecutionContext, steps: partition_maker.Steps, asked: S
             of_name[name] = _Ticker(0.0, len(of_name), name, maker)
         of_name[name].sessions.append(session)
     waiting, failed = list(of_name.values()), []
+    silent_for: set[str] = set()
     while waiting:
+        if len(silent_for) >= MOST_SILENT:
+            return failed + _give_up(context, sorted(waiting), silent_for)
         ticker = heapq.heappop(waiting)
         time.sleep(max(0.0, ticker.at - time.monotonic()))
         session = ticker.sessions[0]
         try:
             why = ticker.maker.make(session, jobs.DAILY_ASSETS, ticker.retries).why
+            silent_for.clear()
         except partition_maker.PutOffError as later:
             context.log.warning(f"{ticker.name} {session}: {later}, the others meanwhile")
+            _note(silent_for, ticker.name, later)
             ticker.at, ticker.retries = time.monotonic() + later.seconds, later.retries
             heapq.heappush(waiting, ticker)
             continue
         except partition_maker.SourceSilentError as silent:
             # Of this ticker: that others get no answer either, they find out, and the waits are shared.
             why = str(silent)
+            _note(silent_for, ticker.name, silent)
         if why is None:
             context.log.info(f"{ticker.name} {session}: made")
         else:
@@ -136,6 +146,26 @@ def _make(context: dg.OpExecutionContext, steps: partition_maker.Steps, asked: S
         if ticker.sessions:
             heapq.heappush(waiting, ticker)
     return failed
+
+
+def _note(silent_for: set[str], ticker: str, error: Exception) -> None:
+    """Remember of which tickers in a row the source said nothing at all; an error that it tells is an answer."""
+    if partition_maker.timed_out(error):
+        silent_for.add(ticker)
+    else:
+        silent_for.clear()
+
+
+def _give_up(context: dg.OpExecutionContext, waiting: Sequence[_Ticker], silent_for: set[str]) -> list[str]:
+    """Tell of all that is left that it is not tried; a line for each."""
+    names = ", ".join(sorted(silent_for))
+    why = f"the price source let {names} wait in vain one after the other; the next tick asks again"
+    context.log.error(f"{len(waiting)} tickers are not tried any more: {why}")
+    return [
+        f"{ticker.name} {session} ({ticker.maker.not_tried(session, jobs.DAILY_ASSETS, why)})"
+        for ticker in waiting
+        for session in ticker.sessions
+    ]
 
 
 _DESCRIPTION = """The daily path of many tickers in one run: prices, metrics, features, forecast and report of each.

@@ -36,6 +36,10 @@ STEP, WHY, WILL_RETRY = "step", "why", "will be tried again"
 """What the metadata call what a `PartitionFailure` holds."""
 
 
+NOT_TRIED = "not tried"
+"""What the reason begins with of a step that was not begun, as others had waited for the source in vain."""
+
+
 class Cause(NamedTuple):
     """At which asset a run halted, None when at none of them, and why: beginning with the ticker and the session."""
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import dagster as dg
 
 from stock_assets.core.errors import ProvisionalPricesError, SourceUnavailableError, StockAssetsError
-from stock_assets.defs import partitions
+from stock_assets.defs import failures, partitions, places
 from stock_assets.defs.io_managers import ArtefactIOManager, Slot
 from stock_assets.defs.partition_events import PartitionEvents
 
@@ -89,6 +89,7 @@ class AssetStep(_Step):
         super().__init__(definition)
         self.asset = self.name
         self.keeper: str = definition.op.output_defs[0].io_manager_key
+        self.pool = definition.op.pool
         self.code_version: str = definition.specs_by_key[definition.key].code_version or ""
 
     def held_up_by(self, halted: Collection[str]) -> bool:
@@ -200,6 +201,15 @@ class PartitionMaker:
             raise SourceSilentError(str(silent)) from silent
         return Outcome(tuple(values), wrong[0] if wrong else None)
 
+    def not_tried(self, session: date, wanted: Collection[str], why: str) -> str:
+        """Tell of a session that is not begun, as the source would be asked in vain; the words that were told."""
+        first = next(step for step in self._steps.in_order(wanted) if isinstance(step, AssetStep))
+        events = PartitionEvents(self._context, partitions.key(self._ticker, session))
+        told = f"{failures.NOT_TRIED}: {why}"
+        events.failed(first.asset, first.name, told)
+        events.not_made(wanted)
+        return told
+
     def _asset(
         self, step: AssetStep, session: date, values: Mapping[str, Any], events: PartitionEvents, retries: int
     ) -> Any:
@@ -207,7 +217,12 @@ class PartitionMaker:
 
         def once(retry_number: int) -> tuple[Any, dict[str, Any]]:
             context = self._context_of(step.name, session, retry_number)
-            value = step(context, self._inputs(step, session, values))
+            inputs = self._inputs(step, session, values)
+            # Until the next try, others may have the place.
+            with places.taken(
+                self._context.instance, self._context.run, step.pool, f"{step.name}[{context.partition_key}]"
+            ):
+                value = step(context, inputs)
             kept = keeper.keep(value, Slot(step.name, self._ticker, session))
             return value, {**context.of_output, **kept, **context.of_asset}
 
@@ -286,6 +301,16 @@ def _cause(error: Exception) -> Exception:
     while isinstance(error, PutOffError | dg.RetryRequested) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     return error
+
+
+def timed_out(error: BaseException) -> bool:
+    """Whether a `SourceSilentError` or `PutOffError` comes from a source that let us wait until we gave up."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, SourceUnavailableError):
+            return seen.timed_out
+        seen = seen.__cause__
+    return False
 
 
 def _is_silence(error: Exception) -> bool:

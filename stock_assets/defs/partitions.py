@@ -64,8 +64,8 @@ def too_many(tickers: int, first_session: date, today: date) -> str | None:
     advised = sessions[max(1, MOST_KEYS // 2 // tickers) - 1]
     size = f"{tickers * len(sessions):,} partitions, {tickers:,} tickers x {len(sessions):,} sessions"
     return (
-        f"The grid has {size}; beyond {MOST_KEYS:,} the UI becomes slow: set STOCK_ASSETS_FIRST_SESSION={advised} or later. It shortens no price "
-        "history, and no file is deleted"
+        f"The grid has {size}; beyond {MOST_KEYS:,} the UI becomes slow: set STOCK_ASSETS_FIRST_SESSION={advised} or "
+        "later. It shortens no price history, and no file is deleted"
     )
 
 

@@ -155,9 +155,13 @@ def _partition_fetches(log: Iterable[dg.EventLogEntry], ticker: str, session: da
         attempt = {"attempt": len(found) + 1, "ticker": ticker, "session": session, "ended": _at(entry)}
         if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
             found.append(FetchRecord(**attempt, succeeded=True))
-        elif (failed := failures.of_partition(event)) and failed.step == _FETCHING:
+        elif (failed := failures.of_partition(event)) and _was_tried(failed):
             found.append(FetchRecord(**attempt, succeeded=False, error=f"{ticker} {session}: {failed.why}"))
     return found
+
+
+def _was_tried(failed: failures.PartitionFailure) -> bool:
+    return failed.step == _FETCHING and not failed.why.startswith(failures.NOT_TRIED)
 
 
 def unreadable(record: dg.RunRecord, error: Exception) -> "RunRecord":

@@ -164,7 +164,9 @@ class YahooSource:
         # yfinance's exceptions don't tell a missing ticker from a broken answer. The answer itself does.
         response = self._session.last_chart
         if response is None:
-            raise self._unavailable(f"{where}: no answer from Yahoo: {_told(failure)}") from failure
+            silent = self._unavailable(f"{where}: no answer from Yahoo: {_told(failure)}")
+            silent.timed_out = isinstance(failure, requests.exceptions.Timeout)
+            raise silent from failure
         try:
             result = yahoo_answers.result(response.status_code, response.content, ticker=ticker, where=where)
         except errors.SourceError as problem:
@@ -172,7 +174,9 @@ class YahooSource:
                 problem.retry_after = self._session.retry_after
             raise problem from failure
         if isinstance(failure, OSError):
-            raise self._unavailable(f"{where}: Yahoo broke off: {_told(failure)}") from failure
+            broken = self._unavailable(f"{where}: Yahoo broke off: {_told(failure)}")
+            broken.timed_out = isinstance(failure, requests.exceptions.Timeout)
+            raise broken from failure
         if failure is not None or frame is None or not set(frame.columns) >= _ALWAYS_THERE:
             came = _told(failure) if frame is None else f"columns {', '.join(frame.columns)}"
             raise yahoo_answers.malformed(

@@ -3,7 +3,8 @@
 import datetime as dt
 import logging
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -268,3 +269,105 @@ def _record(made: Graph, run: dg.DagsterRun) -> dg.RunRecord:
     record = made.instance.get_run_record_by_id(run.run_id)
     assert record is not None
     return record
+
+
+class Hanging(CannedSource):
+    """Lets those in `hangs` wait on MONDAY until they time out; told of each fetch, `watch` looks around."""
+
+    def __init__(self, *hangs: str, watch: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self.hangs, self.watch = set(hangs), watch
+        self.asked: list[str] = []
+
+    def fetch(self, ticker: str, session: dt.date) -> PriceHistory:
+        if session == MONDAY:
+            self.asked.append(ticker)
+            self.watch()
+            if ticker in self.hangs:
+                raise SourceUnavailableError(f"{ticker} {session}: timed out", timed_out=True)
+        return super().fetch(ticker, session)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance as a user has it, with the pools of dagster.yaml."""
+    with home.instance(tmp_path / "home") as instance:
+        yield instance
+
+
+def failures_of(made: Graph, run_id: str) -> dict[str | None, str | None]:
+    return {part.ticker: part.error for part in runs_of(made, run_id)[1:]}
+
+
+def test_a_source_that_hangs_is_asked_for_three_tickers_only(tmp_path, local, monkeypatch) -> None:
+    monkeypatch.setattr(evening, "_PATIENCE", -1.0)
+    tickers = [f"T{n}" for n in range(6)]
+    made = Graph(tmp_path, local, prices=Hanging(*tickers), tickers=f"[{', '.join(tickers)}]")
+    result = start(made, *map(key, tickers))
+    assert made.source.asked == ["T0", "T1", "T2"]
+    why = "not tried: the price source let T0, T1, T2 wait in vain one after the other; the next tick asks again"
+    assert failures_of(made, result.run_id) == {ticker: f"{ticker} {MONDAY}: {why}" for ticker in tickers}
+    assert events.grid(made, "raw_prices") == (set(), set(map(key, tickers)))
+    # What was not tried is no fetch that failed.
+    tried = {part.ticker: [fetch.error for fetch in part.fetches] for part in runs_of(made, result.run_id)[1:]}
+    assert tried == {
+        ticker: [f"{ticker} {MONDAY}: timed out"] if ticker in ("T0", "T1", "T2") else [] for ticker in tickers
+    }
+    assert "6 of 6 partitions failed: " in graph.failures(result)[partitions.EVENING]
+
+    # At the next tick it answers again.
+    again = Graph(tmp_path, local, tickers=f"[{', '.join(tickers)}]")
+    start(again, *map(key, tickers[:2]))
+    assert events.grid(again, "raw_prices")[0] == set(map(key, tickers[:2]))
+
+
+def test_tickers_that_time_out_among_others_are_only_their_own_trouble(tmp_path, local, monkeypatch) -> None:
+    monkeypatch.setattr(evening, "_PATIENCE", -1.0)
+    tickers = [f"T{n}" for n in range(6)]
+    # Two in a row and one more, with answers in between; three in a row only once no others are left.
+    made = Graph(tmp_path, local, prices=Hanging("T0", "T1", "T4"), tickers=f"[{', '.join(tickers)}]")
+    start(made, *map(key, tickers))
+    assert events.grid(made, "raw_prices")[0] == set(map(key, ("T2", "T3", "T5")))
+    assert made.source.asked == [*tickers, "T0", "T1", "T4"]
+
+
+def test_each_fetch_takes_a_place_of_the_pool_and_gives_it_back(tmp_path, local) -> None:
+    pool = local.event_log_storage
+    seen: list[int] = []
+    source = Hanging(watch=lambda: seen.append(pool.get_concurrency_info("price_source").active_slot_count))
+    made = Graph(tmp_path, local, prices=source, tickers=LISTED)
+    start(made, key(GOOD), key(SLOW))
+    assert seen == [1, 1]
+    assert pool.get_concurrency_info("price_source").slot_count == 2
+    assert pool.get_concurrency_info("price_source").active_slot_count == 0
+
+
+def test_with_all_places_taken_it_waits_for_one(tmp_path, local) -> None:
+    pool = local.event_log_storage
+    with dg.DagsterInstance.from_config(str(tmp_path / "home")) as other:
+        pool.initialize_concurrency_limit_to_default("price_source")
+        for run in ("by hand", "another"):
+            assert pool.claim_concurrency_slot("price_source", run, "raw_prices").is_claimed
+        waited: list[list[str]] = []
+
+        def give_back() -> None:
+            while not (pending := other.event_log_storage.get_concurrency_info("price_source").pending_step_count):
+                stopped.wait(0.05)
+                if stopped.is_set():
+                    return
+            waited.append([*source.asked, f"{pending} waits"])
+            other.event_log_storage.free_concurrency_slots_for_run("by hand")
+
+        stopped = threading.Event()
+        source = Hanging()
+        made = Graph(tmp_path, local, prices=source, tickers=LISTED)
+        watching = threading.Thread(target=give_back)
+        watching.start()
+        try:
+            start(made, key(GOOD))
+        finally:
+            stopped.set()
+            watching.join()
+    assert waited == [["1 waits"]]
+    assert source.asked == [GOOD]
+    assert pool.get_concurrency_info("price_source").active_run_ids == {"another"}

@@ -82,3 +82,19 @@ def test_the_exception_behind_an_error_is_kept(cache_dir: Path, made: Fault, kin
 
     assert isinstance(result.came, kind)
     assert result.came.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    ("fault", "timed_out"),
+    [
+        (Fault(delay=2 * fault_table.TIMEOUT), True),
+        (Fault(trickle=0.05), True),
+        (Fault(drop=True), False),
+        (Fault(status=503), False),
+    ],
+    ids=["no answer", "one that never ends", "dropped", "503"],
+)
+def test_only_a_source_that_hangs_has_timed_out(cache_dir: Path, fault: Fault, timed_out: bool) -> None:
+    came = fault_table.run(fault_table.line("hangs", fault, UNAVAILABLE), cache_dir).came
+    assert isinstance(came, errors.SourceUnavailableError)
+    assert came.timed_out is timed_out
