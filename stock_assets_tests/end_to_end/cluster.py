@@ -56,6 +56,8 @@ _SCHEDULES = """
     }"""
 _STOP_SCHEDULE = """
     mutation ($id: String!) { done: stopRunningSchedule(id: $id) { __typename } }"""
+_STOP = """
+    mutation ($id: String!) { done: terminateRun(runId: $id) { __typename } }"""
 _LAUNCH = """
     mutation ($params: ExecutionParams!) {
       launchPipelineExecution(executionParams: $params) {
@@ -154,7 +156,7 @@ class Cluster:
         except ConnectionError:
             return False
 
-    def stop(self) -> None:
+    def end(self) -> None:
         """End everything, by the polite way first."""
         for name, process in self._processes.items():
             self.signal(name, signal.SIGCONT)
@@ -180,6 +182,11 @@ class Cluster:
         launched = self.server.ask(_LAUNCH, params=params)["launchPipelineExecution"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return launched["run"]["runId"]
+
+    def stop_run(self, run_id: str) -> None:
+        """As the button of the UI does."""
+        answer = self.server.ask(_STOP, id=run_id)
+        assert answer["done"]["__typename"] == "TerminateRunSuccess", answer
 
     def switch_schedules_off(self) -> None:
         found = self.server.ask(_SCHEDULES, repository=_REPOSITORY)["schedulesOrError"]["results"]
@@ -243,7 +250,7 @@ def of(folder: Path, tickers: Sequence[str], postgres_socket: Path) -> Iterator[
                 made.until(lambda name=name: made.is_ready(name), f"{name} is ready")
             yield made
         finally:
-            made.stop()
+            made.end()
             queue.kill()
 
 

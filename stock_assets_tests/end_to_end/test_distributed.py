@@ -2,8 +2,8 @@
 
 Three evenings. In the first, of four tickers and with training, a worker is killed in the middle of a run. In the
 second, of a run each and of a run for two, the queue is: once with runs in it that nobody has taken, once while runs go
-on. In the third a worker stands still until it is taken for dead, and then goes on. What is in the bucket in the end is
-what a single machine makes.
+on. In the third a worker stands still until it is taken for dead, and then goes on; somebody stops a run. What is in
+the bucket in the end is what a single machine makes.
 """
 
 import datetime as dt
@@ -118,6 +118,15 @@ def test_a_worker_that_was_taken_for_dead_stops_when_it_comes_back(made: Cluster
     assert statuses(made, third_evening) == ["FAILURE", "SUCCESS"]
     stopped, again = (made.worker_of(attempt["id"]) for attempt in made.attempts(third_evening))
     assert {stopped, again} == set(WORKERS)
+
+
+def test_a_run_that_somebody_stops_is_not_made_again(made: Cluster, third_evening: str) -> None:
+    run = made.server.launch("daily_job", TICKERS[-1], SECOND)
+    made.until(lambda: "raw_prices" in made.materialised(run), "the run has begun")
+    made.stop_run(run)
+    made.until(lambda: made.is_over(run), "it has stopped")
+    assert statuses(made, run) == ["CANCELED"]
+    assert "report" not in made.materialised(run)
 
 
 def test_nothing_is_left_over(made: Cluster, third_evening: str) -> None:
