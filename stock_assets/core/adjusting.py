@@ -14,6 +14,9 @@ from stock_assets.core.errors import BadPricesError
 
 PRICES = ("open", "high", "low", "close")
 
+_ROUNDING = 1e-6
+"""Relative. Sources round adjusted closes to six or so digits; the smallest of dividends is more."""
+
 
 def as_served_on(bars: pd.DataFrame, session: datetime.date) -> pd.DataFrame:
     """`bars` as the source would have served them on the evening of `session`.
@@ -27,7 +30,9 @@ def as_served_on(bars: pd.DataFrame, session: datetime.date) -> pd.DataFrame:
         adj_close:                             x P x close(last) / adj_close(last)
 
     where `last` is the last row kept: on its own evening the adjusted close is the close, as no later dividend is
-    known yet. stock_splits stay: a split's own row already is in the new shares.
+    known yet. But for the source's rounding the ratio is the same on all rows since the last payment; that of the
+    payment's own row is taken where it agrees, so that evenings without a payment in between have the same history to
+    the bit (see storage.tables). stock_splits stay: a split's own row already is in the new shares.
 
     Nothing of the rows after `session` but their splits is read. Without later splits prices, dividends and volumes
     are the same bits as before, and adj_close too if it already equals close on the last row. With them, prices agree
@@ -59,7 +64,16 @@ def as_served_on(bars: pd.DataFrame, session: datetime.date) -> pd.DataFrame:
 
 
 def _anchor(served: pd.DataFrame) -> float:
-    close, adj_close = float(served["close"].iloc[-1]), float(served["adj_close"].iloc[-1])
+    last = _ratio(served, -1)
+    if last == 1.0 or np.isnan(last):
+        return last
+    paid = np.flatnonzero(((served["dividends"] != 0) | (served["capital_gains"] != 0)).to_numpy())
+    first = _ratio(served, int(paid[-1]) if len(paid) else 0)
+    return first if abs(first / last - 1) < _ROUNDING else last
+
+
+def _ratio(served: pd.DataFrame, row: int) -> float:
+    close, adj_close = float(served["close"].iloc[row]), float(served["adj_close"].iloc[row])
     return close / adj_close if close > 0 and adj_close > 0 else float("nan")
 
 

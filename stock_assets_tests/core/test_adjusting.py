@@ -102,6 +102,34 @@ class TestAsServedOn:
         assert served["adj_close"].isna().all()
         assert served["close"].iloc[:2].tolist() == [10.0, 9.5]
 
+    def test_evenings_without_a_payment_in_between_have_the_same_history(self):
+        """Closes of 30, 31 and 32 after a dividend, adjusted by 0.97 and rounded by the source to two digits."""
+        rounded = bars(
+            {
+                "2024-03-04": [30.0, 30.0, 30.0, 29.0, 28.13, 1.0, 0.0, 0.0],
+                "2024-03-05": [30.0, 30.0, 30.0, 30.0, 29.100001, 1.0, 0.5, 0.0],
+                "2024-03-06": [31.0, 31.0, 31.0, 31.0, 30.07, 1.0, 0.0, 0.0],
+                "2024-03-07": [32.0, 32.0, 32.0, 32.0, 31.040002, 1.0, 0.0, 0.0],
+                "2024-03-08": [32.0, 32.0, 32.0, 32.0, 32.0, 1.0, 1.0, 0.0],
+            }
+        )
+        wednesday, thursday = (adjusting.as_served_on(rounded, date(2024, 3, day)) for day in (6, 7))
+        pd.testing.assert_frame_equal(wednesday.iloc[:2], thursday.iloc[:2], check_exact=True)
+        assert thursday["adj_close"].tolist() == pytest.approx([29.0, 30.0, 31.0, 32.0], rel=1e-6)
+        assert wednesday["adj_close"].iloc[-1] == 31.0
+        assert thursday["adj_close"].iloc[-1] == 32.0
+
+    def test_a_change_of_basis_that_is_no_rounding_is_followed(self):
+        """As where a source takes something out that it lists under no payment: the last row says what is so now."""
+        unlisted = bars(
+            {
+                "2024-03-06": [31.0, 31.0, 31.0, 31.0, 15.5, 1.0, 0.0, 0.0],
+                "2024-03-07": [32.0, 32.0, 32.0, 32.0, 28.8, 1.0, 0.0, 0.0],
+            }
+        )
+        served = adjusting.as_served_on(unlisted, date(2024, 3, 7))
+        assert served["adj_close"].tolist() == pytest.approx([15.5 / 0.9, 32.0], rel=1e-15)
+
     def test_a_missing_bar_in_the_middle_stays_missing(self):
         broken = AFTER_SPLIT.copy()
         broken.loc["2022-08-23", ["open", "high", "low", "close", "adj_close", "volume"]] = np.nan

@@ -15,7 +15,7 @@ import pandas as pd
 from stock_assets.core import adjusting, cleaning, features, modelling, prediction
 from stock_assets.core import sessions as calendar
 from stock_assets.sources.simulated import SimulatedSource
-from stock_assets.storage import formats, models, snapshots
+from stock_assets.storage import formats, models, snapshots, tables
 from stock_assets.storage.artefacts import ArtefactStore
 
 SESSION = dt.date(2024, 3, 8)  # a Friday
@@ -83,9 +83,9 @@ def snapshot(
     forecast = prediction.predict(own.features, model, evaluation, ticker=ticker, as_of=session, source=source)
     where: dict[str, Any] = {"ticker": ticker, "as_of": session, "source": source}
     made: dict[str, Mapping[str, bytes]] = {
-        "raw_prices": {".parquet": formats.encode_table(own.raw, asset="raw_prices", **where)},
-        "clean_prices": {".parquet": formats.encode_table(own.clean, asset="clean_prices", **where)},
-        "predictions": {".parquet": formats.encode_table(forecast, asset="predictions", **where)},
+        "raw_prices": tables.encode(own.raw, asset="raw_prices", **where),
+        "clean_prices": tables.encode(own.clean, asset="clean_prices", **where),
+        "predictions": tables.encode(forecast, asset="predictions", **where),
         "report": {
             "/report.html": f"<!doctype html><title>{ticker} {session}</title><p>Version {version}</p>".encode(),
             "/figures/price.png": b"\x89PNG\r\n\x1a\n",

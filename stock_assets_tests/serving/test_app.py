@@ -19,6 +19,7 @@ from stock_assets.serving import problems, questions
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
 from stock_assets_tests.serving import apps, stores
+from stock_assets_tests.stored import file_of
 
 # The session of Monday 2024-03-11 has to be there four hours after 22:00 UTC.
 TUESDAY = dt.datetime(2024, 3, 12, 2, 0, tzinfo=dt.UTC)
@@ -303,7 +304,9 @@ def test_a_forecast_is_fresh_until_the_second_of_its_deadline(make: Any) -> None
 
 def test_what_is_not_whole_is_not_served(make: Any, tmp_path: Path) -> None:
     torn = stores.small_store(tmp_path / "torn", ["TSLA"])
-    torn.path("clean_prices", "TSLA", stores.SESSION, ".parquet").write_bytes(b"not what was written")
+    file_of(Path(str(torn.path("clean_prices", "TSLA", stores.SESSION, ".parquet")))).write_bytes(
+        b"not what was written"
+    )
     client = make(torn)
     answer = client.get("/predict?ticker=TSLA")
     detail = apps.problem(answer, problems.NOT_WHOLE)

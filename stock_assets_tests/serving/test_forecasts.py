@@ -26,6 +26,7 @@ from stock_assets.storage import inventory
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets_tests.serving import stores
 from stock_assets_tests.serving.stores import SESSION, later
+from stock_assets_tests.stored import file_of
 
 MODEL_AS_OF = later(-2)
 NEEDED = ("clean_prices", "model", "evaluation", "predictions")
@@ -52,9 +53,9 @@ class CountingStore(ArtefactStore):
         self.calls[f"read {asset}"] += 1
         return super().read(asset, ticker, session, suffixes=suffixes)
 
-    def checksum(self, asset, ticker, session):
-        self.calls["checksum"] += 1
-        return super().checksum(asset, ticker, session)
+    def sealed(self, asset, ticker, session):
+        self.calls["sealed"] += 1
+        return super().sealed(asset, ticker, session)
 
     def sessions(self, asset, ticker):
         self.calls["sessions"] += 1
@@ -184,7 +185,7 @@ def test_after_it_seals_are_read_and_nothing_else(small_store: ArtefactStore, cl
     assert served.newest("TSLA") is found[0]
     assert served.of("TSLA", later(-1)) is found[1]
     # Predictions, clean_prices, model and evaluation; listed are predictions, and models and evaluations to choose of.
-    assert store.calls == {"checksum": 8, "sessions": 5}
+    assert store.calls == {"sealed": 8, "sessions": 5}
 
 
 def test_a_model_is_decoded_once(served: Forecasts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,8 +359,8 @@ def test_damage_is_told_and_the_former_forecast_too(
 ) -> None:
     served = Forecasts(one_store, monotonic=clock)
     before = served.newest("TSLA")
-    file = Path(str(one_store.path(asset, "TSLA", SESSION, FILES[asset])))
-    path = file.with_suffix(".sha256") if "seal" in damage else file
+    place = Path(str(one_store.path(asset, "TSLA", SESSION, FILES[asset])))
+    path = place.with_suffix(".sha256") if "seal" in damage else file_of(place)
     content = spoil(path)
     if "gone" in damage:
         path.unlink()
@@ -381,7 +382,7 @@ def test_damage_is_told_and_the_former_forecast_too(
 
 
 def test_without_one_held_the_newest_whole_one_is_told(small_store: ArtefactStore, clock: Clock) -> None:
-    spoil(Path(str(small_store.path("clean_prices", "TSLA", SESSION, ".parquet"))))
+    spoil(file_of(Path(str(small_store.path("clean_prices", "TSLA", SESSION, ".parquet")))))
     served = Forecasts(small_store, monotonic=clock)
     assert served.newest("TSLA").as_of == later(-1)
     assert (
@@ -515,8 +516,11 @@ def test_of_the_past_the_order_of_writing_is_proof_enough(
     made_again = []
     whole = reading.Reader.whole
     monkeypatch.setattr(reading.Reader, "whole", lambda *args: made_again.append(args[2]) or whole(*args))
-    row, clean = (small_store.path(asset, "TSLA", later(-1), ".parquet") for asset in ("predictions", "clean_prices"))
-    written = os.stat(row).st_mtime_ns  # noqa: PTH116 (of a folder or of a URL, as the store says)
+    row, clean = (
+        file_of(Path(str(small_store.path(asset, "TSLA", later(-1), ".parquet"))))
+        for asset in ("predictions", "clean_prices")
+    )
+    written = row.stat().st_mtime_ns
     os.utime(row, ns=(written, written + 10**9))
     in_order = Forecasts(small_store).of("TSLA", later(-1))
     assert made_again == [SESSION]  # the newest
@@ -524,6 +528,20 @@ def test_of_the_past_the_order_of_writing_is_proof_enough(
     os.utime(clean, ns=(written, written + 10**9))
     assert Forecasts(small_store).of("TSLA", later(-1)) == in_order
     assert made_again == [SESSION, SESSION, later(-1)]
+
+
+def test_the_next_evenings_links_are_no_reason_to_read_again(small_store: ArtefactStore) -> None:
+    """A part that both have gets another name: its own bytes, and when they were written, are what they were."""
+    clean = Path(str(small_store.path("clean_prices", "TSLA", later(-1), ".parquet")))
+    shared = min(clean.iterdir())
+    reader = reading.Reader(small_store)
+    before = reader.marks("TSLA", later(-1)), shared.stat()
+    (clean.parent / "another").hardlink_to(shared)
+    assert shared.stat().st_nlink == before[1].st_nlink + 1
+    assert shared.stat().st_ctime_ns > before[1].st_ctime_ns
+    assert reader.marks("TSLA", later(-1)) == before[0]
+    file_of(clean).touch()
+    assert reader.marks("TSLA", later(-1)) != before[0]
 
 
 def test_of_the_past_damage_is_an_error(small_store: ArtefactStore, clock: Clock) -> None:
