@@ -107,6 +107,14 @@ def previous_session(session: datetime.date, n: int = 1) -> datetime.date:
     return next_session(session, -n)
 
 
+def position(session: datetime.date) -> int:
+    """How many sessions of the calendar come before `session`, which must be one itself: that of 1960-01-04 is 0.
+
+    Raises `NotASessionError` when `session` is none.
+    """
+    return bisect_left(_all_sessions(), to_session(session))
+
+
 def sessions_between(first: datetime.date, last: datetime.date) -> pd.DatetimeIndex:
     """All sessions from `first` to `last`, both included, as a naive index in nanoseconds named `session`.
 

@@ -12,11 +12,12 @@ import gc
 import heapq
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 from pydantic import Field
 
 from stock_assets.core.errors import UnknownTickerError
@@ -24,7 +25,7 @@ from stock_assets.defs import jobs, open_storage, partition_maker, partitions
 
 JOB = "evening_job"
 MOST_TICKERS = 25
-"""Of one run: what it starts with is then less than a tenth of its cost, and a kill undoes a minute at most."""
+"""Of one run: what it starts with is then less than a tenth of its cost. A kill undoes the work on one ticker."""
 
 MOST_SILENT = 3
 """Tickers in a row that may wait for the source until they time out; then the run's others are not tried."""
@@ -32,6 +33,7 @@ MOST_SILENT = 3
 _PATIENCE = 1.0
 """Seconds that all wait for one; a fetch that is tried again waits longer."""
 _TOLD_FAILURES = 5
+_LONGEST_SECONDS = 6 * 60 * 60
 
 
 class Evening(dg.Config):
@@ -40,11 +42,18 @@ class Evening(dg.Config):
     partitions: list[str] = Field(
         description="Such as `2026-11-20|TSLA`; of several sessions of a ticker, the oldest first"
     )
+    training: list[str] = Field(
+        default=[],
+        description="Those of them in which model, backtest and evaluation are made anew, before the forecast",
+    )
 
 
-def config_of(keys: Sequence[str]) -> dict[str, object]:
-    """The run config that asks for these partitions."""
-    return {"ops": {partitions.EVENING: {"config": {"partitions": list(keys)}}}}
+def config_of(keys: Sequence[str], training: Collection[str] = ()) -> dict[str, object]:
+    """The run config that asks for these partitions, those of `training` with a new model."""
+    asked: dict[str, object] = {"partitions": list(keys)}
+    if trained := [key for key in keys if key in training]:
+        asked["training"] = trained
+    return {"ops": {partitions.EVENING: {"config": asked}}}
 
 
 def groups(keys: Sequence[str]) -> list[list[str]]:
@@ -75,7 +84,7 @@ def job(steps: partition_maker.Steps) -> dg.JobDefinition:
             raise dg.Failure(str(error), allow_retries=False) from error
         with open_storage.held_open(context.instance):
             try:
-                failed = _make(context, steps, asked)
+                failed = _make(context, steps, asked, set(map(partitions.split, config.training)))
             finally:
                 gc.unfreeze()
         if failed:
@@ -83,7 +92,13 @@ def job(steps: partition_maker.Steps) -> dg.JobDefinition:
             more = f" and {len(failed) - _TOLD_FAILURES} more" if len(failed) > _TOLD_FAILURES else ""
             raise dg.Failure(f"{len(failed)} of {len(asked)} partitions failed: {told}{more}", allow_retries=False)
 
-    @dg.job(name=JOB, executor_def=dg.in_process_executor, description=_DESCRIPTION)
+    @dg.job(
+        name=JOB,
+        executor_def=dg.in_process_executor,
+        # Longer than dagster.yaml allows other runs: the first evening of new tickers trains all of them.
+        tags={MAX_RUNTIME_SECONDS_TAG: str(_LONGEST_SECONDS)},
+        description=_DESCRIPTION,
+    )
     def evening_job():
         evening()
 
@@ -103,7 +118,12 @@ class _Ticker:
     retries: int = field(compare=False, default=0)
 
 
-def _make(context: dg.OpExecutionContext, steps: partition_maker.Steps, asked: Sequence[tuple[str, date]]) -> list[str]:
+def _make(
+    context: dg.OpExecutionContext,
+    steps: partition_maker.Steps,
+    asked: Sequence[tuple[str, date]],
+    training: Collection[tuple[str, date]],
+) -> list[str]:
     """Make them all; a line for each that failed."""
     of_name: dict[str, _Ticker] = {}
     for name, session in asked:
@@ -115,12 +135,13 @@ def _make(context: dg.OpExecutionContext, steps: partition_maker.Steps, asked: S
     silent_for: set[str] = set()
     while waiting:
         if len(silent_for) >= MOST_SILENT:
-            return failed + _give_up(context, sorted(waiting), silent_for)
+            return failed + _give_up(context, sorted(waiting), training, silent_for)
         ticker = heapq.heappop(waiting)
         time.sleep(max(0.0, ticker.at - time.monotonic()))
         session = ticker.sessions[0]
         try:
-            why = ticker.maker.make(session, jobs.DAILY_ASSETS, ticker.retries).why
+            wanted = _wanted(ticker.name, session, training)
+            why = ticker.maker.make(session, wanted, ticker.retries).why
             silent_for.clear()
         except partition_maker.PutOffError as later:
             context.log.warning(f"{ticker.name} {session}: {later}, the others meanwhile")
@@ -148,6 +169,10 @@ def _make(context: dg.OpExecutionContext, steps: partition_maker.Steps, asked: S
     return failed
 
 
+def _wanted(ticker: str, session: date, training: Collection[tuple[str, date]]) -> tuple[str, ...]:
+    return (*jobs.DAILY_ASSETS, *(jobs.TRAINING_ASSETS if (ticker, session) in training else ()))
+
+
 def _note(silent_for: set[str], ticker: str, error: Exception) -> None:
     """Remember of which tickers in a row the source said nothing at all; an error that it tells is an answer."""
     if partition_maker.timed_out(error):
@@ -156,13 +181,18 @@ def _note(silent_for: set[str], ticker: str, error: Exception) -> None:
         silent_for.clear()
 
 
-def _give_up(context: dg.OpExecutionContext, waiting: Sequence[_Ticker], silent_for: set[str]) -> list[str]:
+def _give_up(
+    context: dg.OpExecutionContext,
+    waiting: Sequence[_Ticker],
+    training: Collection[tuple[str, date]],
+    silent_for: Collection[str],
+) -> list[str]:
     """Tell of all that is left that it is not tried; a line for each."""
     names = ", ".join(sorted(silent_for))
     why = f"the price source let {names} wait in vain one after the other; the next tick asks again"
     context.log.error(f"{len(waiting)} tickers are not tried any more: {why}")
     return [
-        f"{ticker.name} {session} ({ticker.maker.not_tried(session, jobs.DAILY_ASSETS, why)})"
+        f"{ticker.name} {session} ({ticker.maker.not_tried(session, _wanted(ticker.name, session, training), why)})"
         for ticker in waiting
         for session in ticker.sessions
     ]
@@ -170,5 +200,5 @@ def _give_up(context: dg.OpExecutionContext, waiting: Sequence[_Ticker], silent_
 
 _DESCRIPTION = """The daily path of many tickers in one run: prices, metrics, features, forecast and report of each.
 
-Started by `daily_schedule` when the watchlist is long. Each partition is checked and stored as by a run of `daily_job`;
-one that fails stops no other."""
+Started by `daily_schedule` when the watchlist is long; tickers whose turn it is are trained as well. Each partition is
+checked and stored as by a run of `daily_job`, or of `whole_graph_job`; one that fails stops no other."""

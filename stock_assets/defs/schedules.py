@@ -2,8 +2,9 @@
 
 Two schedules tick together and share the tickers that are owed something: `training_schedule` takes those with a
 session that needs training, and all that they are owed, so that what needs the new model comes after it;
-`daily_schedule` the others. The first tick is ten minutes after the prices of a session count as final; the later ones
-give what is still missing another chance, and start nothing when all is there: on holidays, for example.
+`daily_schedule` the others. Of many tickers `daily_schedule` takes all: training goes in turns then, a fifth of them
+each evening, in the same runs. The first tick is ten minutes after the prices of a session count as final; the later
+ones give what is still missing another chance, and start nothing when all is there: on holidays, for example.
 
 A tick that comes twice doesn't run twice, as every run is named by ticker, session and tick; nor does a tick start what
 waits or runs already. Of the ticks that it missed, the daemon evaluates the last: it has no need of the others, as each
@@ -14,11 +15,15 @@ By hand only, and so without a schedule: tuning and the PDF summary.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from stock_assets.defs import evening, jobs, on_hand, partitions
 from stock_assets.storage.artefacts import ArtefactStore
+
+if TYPE_CHECKING:
+    from stock_assets.core.evenings import Due
 
 TICKS = ("10 22 * * *", "10 23 * * *", "10 1 * * *", "10 5 * * *", "10 12 * * *")
 """In UTC, like the prices' becoming final: New York's summer time changes nothing. Every date, as a session's later
@@ -50,6 +55,10 @@ def build(tickers: Sequence[str]) -> list[dg.ScheduleDefinition]:
 
     @dg.schedule(job=jobs.whole_graph_job, description=_TRAINING, **always)
     def training_schedule(context: dg.ScheduleEvaluationContext):
+        if together:
+            return dg.SkipReason(
+                f"of {len(tickers)} tickers, daily_schedule sees to training too, a fifth each evening"
+            )
         return _requests(context, tickers, training=True)
 
     return [daily_schedule, training_schedule]
@@ -68,9 +77,10 @@ def _requests(
         tickers,
         made=lambda ticker: on_hand.reports(store, ticker),
         last_model=lambda ticker, session: on_hand.last_model(store, ticker, session),
+        in_turns=together,
     )
     trained = {one.ticker for one in due if one.training}
-    mine = [one for one in due if (one.ticker in trained) is training]
+    mine = due if together else [one for one in due if (one.ticker in trained) is training]
     if not mine:
         told = "the other schedule sees to all that is due" if due else f"all {len(tickers)} tickers are up to date"
         return dg.SkipReason(f"nothing to do: {told}")
@@ -79,7 +89,7 @@ def _requests(
     if not asked:
         return dg.SkipReason(f"all {len(mine)} that are due wait or run already")
     if together:
-        return _of_groups([partitions.key(one.ticker, one.session) for one in asked], tick)
+        return _of_groups(asked, tick)
     return [
         dg.RunRequest(
             run_key=f"{one.ticker} {one.session} {tick:%Y-%m-%dT%H:%M}",
@@ -90,16 +100,17 @@ def _requests(
     ]
 
 
-def _of_groups(keys: Sequence[str], tick: datetime) -> list[dg.RunRequest]:
+def _of_groups(asked: "Sequence[Due]", tick: datetime) -> list[dg.RunRequest]:
     """Runs of many tickers each; their tag tells the newest session, for which the watchlist's page waits."""
-    newest = max(partitions.split(key)[1] for key in keys)
+    trained = {str(partitions.key(one.ticker, one.session)) for one in asked if one.training}
+    newest = max(one.session for one in asked)
     return [
         dg.RunRequest(
             run_key=f"{group[0]} and {len(group) - 1} more {tick:%Y-%m-%dT%H:%M}",
-            run_config=evening.config_of(group),
+            run_config=evening.config_of(group, trained),
             tags={partitions.SESSION_TAG: newest.isoformat()},
         )
-        for group in evening.groups(keys)
+        for group in evening.groups([str(partitions.key(one.ticker, one.session)) for one in asked])
     ]
 
 
@@ -120,4 +131,4 @@ What is missing of the last five sessions is caught up, oldest first; holidays a
 _TRAINING = """After the last session of a week, and wherever a model would have expired: the evening with training.
 
 Model, backtest and evaluation are made anew with the seed of the settings, before the forecast. Other sessions that
-such a ticker is owed are made in the same go, without training."""
+such a ticker is owed are made in the same go, without training. Of more than 20 tickers, `daily_schedule` does it."""

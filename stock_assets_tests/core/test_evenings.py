@@ -172,3 +172,24 @@ def test_every_session_is_made_once_and_in_order(start: dt.date, outages: set[in
     longest = max((len(run) for run in "".join("x" if n in outages else " " for n in range(60)).split()), default=0)
     if made and longest < 5:
         assert made == [session.date() for session in sessions.sessions_between(made[0], made[-1])]
+
+
+@given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ.-", min_size=1, max_size=8), st.integers(0, 16_000))
+def test_in_turns_everybody_has_one_in_five_sessions(ticker: str, n: int) -> None:
+    five = sessions.calendar()[n : n + 5].astype("datetime64[D]").tolist()
+    assert sum(evenings.is_its_turn(ticker, session) for session in five) == 1
+
+
+def test_turns_are_as_equal_as_names_let_them_be() -> None:
+    tickers = [f"{a}{b}" for a in "ABCDEFGHIJKLMNOPQRSTUVWXY" for b in "ABCDEFGHIJKLMNOPQRST"]
+    turns = [sum(evenings.is_its_turn(ticker, session) for ticker in tickers) for session in up_to("2024-03-08")[:5]]
+    assert sum(turns) == len(tickers) == 500
+    assert max(turns) < 130  # of 100
+    # Known for good: a name's turn must not move with a release.
+    assert [evenings.is_its_turn("TSLA", session) for session in reversed(up_to("2024-03-08")[:5])] == [
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]

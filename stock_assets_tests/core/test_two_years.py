@@ -7,6 +7,7 @@ the sensor every quarter of an hour; each asks only what is there, as schedules 
 import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 
 import pytest
 
@@ -28,9 +29,16 @@ class Years:
     `delays`: ticker and session -> for how long after its close the source has no prices; `off`: dates without power.
     """
 
-    def __init__(self, delays: Mapping[tuple[str, dt.date], dt.timedelta], off: Collection[dt.date] = ()):
+    def __init__(
+        self,
+        delays: Mapping[tuple[str, dt.date], dt.timedelta],
+        off: Collection[dt.date] = (),
+        *,
+        in_turns: bool = False,
+    ):
         self.delays = delays
         self.off = off
+        self.in_turns = in_turns
         self.reports: dict[str, list[dt.date]] = {ticker: [] for ticker in TICKERS}
         self.models: dict[str, list[dt.date]] = {ticker: [] for ticker in TICKERS}
         self.made: Counter[tuple[str, dt.date]] = Counter()
@@ -65,7 +73,9 @@ class Years:
         return max((model for model in self.models[ticker] if model <= session), default=None)
 
     def _tick(self, tick: dt.datetime, now: dt.datetime) -> None:
-        due = evenings.due(tick, TICKERS, made=self.reports.__getitem__, last_model=self.last_model)
+        due = evenings.due(
+            tick, TICKERS, made=self.reports.__getitem__, last_model=self.last_model, in_turns=self.in_turns
+        )
         for one in due:
             key = one.ticker, one.session
             has_prices = now >= sessions.available_from(one.session) + self.delays.get(key, 0 * HOUR)
@@ -158,6 +168,43 @@ def test_a_week_without_training_warns_before_forecasts_stop() -> None:
     assert years.made == Counter(
         {(ticker, session): 1 for ticker in TICKERS for session in listed() if (ticker, session) != ("STX", friday)}
     )
+
+
+def turns(ticker: str) -> list[dt.date]:
+    return [session for session in listed() if evenings.is_its_turn(ticker, session)]
+
+
+def test_in_turns_each_is_trained_every_fifth_session_holidays_or_not() -> None:
+    years = Years({}, in_turns=True).run()
+    assert every_session_once(years)
+    assert years.models_said == [(ticker, FIRST, ModelState.VALID) for ticker in TICKERS]
+    for ticker in TICKERS:
+        # The first evening, without a model, is trained at once.
+        assert years.models[ticker] == sorted({FIRST, *turns(ticker)})
+        ages = [listed().index(after) - listed().index(before) for before, after in pairwise(turns(ticker))]
+        assert set(ages) == {5}
+    assert not set(turns("TSLA")) & set(turns("STX"))
+
+
+def test_in_turns_no_model_ever_expires_though_sources_hiccup_and_a_turn_is_missed() -> None:
+    """Every seventh session comes up to eighty hours late, prices of one turn never; `Years` looks at each model."""
+    hours = [0.5, 3.0, 8.0, 26.0, 50.0, 80.0]
+    delays = {("TSLA", session): hours[n % len(hours)] * HOUR for n, session in enumerate(listed()[20::7])}
+    missed = turns("STX")[30]
+    years = Years(delays | {("STX", missed): 1000 * HOUR}, in_turns=True).run()
+    assert years.made == Counter(
+        {(ticker, session): 1 for ticker in TICKERS for session in listed() if (ticker, session) != ("STX", missed)}
+    )
+    assert set(turns("STX")) - set(years.models["STX"]) == {missed}
+    assert ModelState.EXPIRED not in {state for _, _, state in years.models_said}
+
+
+def test_in_turns_after_a_standstill_of_three_weeks_models_are_there_again() -> None:
+    off = {dt.date(2024, 6, 3) + n * dt.timedelta(days=1) for n in range(21)}
+    years = Years({}, off, in_turns=True).run()
+    back = dt.date(2024, 6, 14)  # the fifth session before 2024-06-24
+    assert all(("TSLA", session) in years.made for session in listed() if session >= back)
+    assert max(years.made.values()) == 1
 
 
 @pytest.mark.parametrize(

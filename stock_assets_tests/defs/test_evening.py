@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -50,10 +50,10 @@ class Troubled(CannedSource):
         return super().fetch(ticker, session)
 
 
-def start(made: Graph, *keys: str) -> dg.ExecuteInProcessResult:
+def start(made: Graph, *keys: str, training: Collection[str] = ()) -> dg.ExecuteInProcessResult:
     return made.defs.resolve_job_def(evening.JOB).execute_in_process(
         instance=made.instance,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **evening.config_of(keys)},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **evening.config_of(keys, training)},
         tags={partitions.SESSION_TAG: str(MONDAY)},
         raise_on_error=False,
     )
@@ -235,6 +235,29 @@ def test_several_sessions_of_a_ticker_are_made_in_order(make_graph) -> None:
     fetched = [one for one in made.source.fetches if one[1] != FRIDAY]
     assert fetched == [(GOOD, MONDAY), (GOOD, later), (SLOW, MONDAY), (SLOW, later)]
     assert set(made.checksums(later, SLOW)) == set(jobs.DAILY_ASSETS)
+
+
+def test_a_ticker_whose_turn_it_is_is_trained_as_by_a_run_of_its_own(tmp_path) -> None:
+    """And in a first evening, where there is no model yet; one without is told, and holds up nobody."""
+    found = []
+    for name in ("alone", "together"):
+        (tmp_path / name).mkdir()
+        with home.instance(tmp_path / name / "home") as instance:
+            made = Graph(tmp_path / name, instance, tickers=LISTED)
+            if name == "alone":
+                made.run("whole_graph_job", ticker=GOOD, session=MONDAY)
+                told = {}
+            else:
+                result = start(made, key(SLOW), key(GOOD), training=[key(GOOD)])
+                told = failures_of(made, result.run_id)
+            mine = {file: data for file, data in files(Path(made.settings.data_dir)).items() if f"/{GOOD}/" in file}
+            of_good = {one: event for one, event in events.materialisations(made).items() if one[1] == key(GOOD)}
+            checked = {one: event for one, event in events.checks(made).items() if one[1] == key(GOOD)}
+            found.append((mine, of_good, checked))
+    assert found[0] == found[1]
+    assert {asset for asset, _ in found[1][1]} == {*jobs.DAILY_ASSETS, *jobs.TRAINING_ASSETS}
+    assert told[GOOD] is None
+    assert "no model" in (told[SLOW] or "")
 
 
 def test_who_is_not_followed_is_refused(make_graph) -> None:

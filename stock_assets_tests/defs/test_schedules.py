@@ -278,6 +278,25 @@ def test_many_tickers_go_by_groups(make_evening) -> None:
     assert keys == ["2024-03-07|T00 and 10 more 2024-03-07T22:10", "2024-03-07|T01 and 9 more 2024-03-07T22:10"]
 
 
+def test_many_tickers_are_trained_in_turns(make_evening) -> None:
+    """And those without a model at once; whatever the weekday, by the daily schedule alone."""
+    evening = make_evening(f"[{', '.join(MANY)}]")
+    evening.reports("2024-03-06", *MANY[1:])  # T00 is new
+    trained = set()
+    for session in ("2024-03-07", "2024-03-08"):
+        told = evening.tick("daily_schedule", f"{session} 22:10")
+        assert isinstance(told, list)
+        asked = [request.run_config["ops"]["evening"]["config"] for request in told]
+        assert sum(len(config["partitions"]) for config in asked) >= len(MANY)
+        of_session = {key for config in asked for key in config.get("training", ()) if key.startswith(session)}
+        turn = {ticker for ticker in MANY if evenings.is_its_turn(ticker, day(session))}
+        assert of_session == {f"{session}|{ticker}" for ticker in turn | {"T00"}}
+        assert 0 < len(turn) < len(MANY) / 2
+        trained |= turn
+        assert "daily_schedule sees to training too" in evening.tick("training_schedule", f"{session} 22:10")
+    assert len(trained) > len(turn)
+
+
 def test_after_a_kill_only_what_is_missing_is_asked_for_again(make_evening, request: pytest.FixtureRequest) -> None:
     """And nothing of a group that waits or runs."""
     evening = make_evening(f"[{', '.join(MANY)}]")
