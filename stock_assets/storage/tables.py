@@ -7,8 +7,8 @@
 
 A part is called after its first session. Where it ends is for the calendar, not for the session that the table is of:
 so on the next evening the first parts have the same rows, the same bytes, and need not be stored again (see folders).
-Only the last part tells the session and how many rows there are in all. pandas and polars read such a folder, and
-DuckDB its `*.parquet`, as one table.
+Only the last part tells the session and how many rows there are in all. pandas, polars and DuckDB read such a folder as
+one table.
 
 The bytes of each file are for formats; what was measured, and why three parts, is told in docs/storage.md.
 """

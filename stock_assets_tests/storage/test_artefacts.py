@@ -625,6 +625,25 @@ def test_s3_replaces_removes_and_notices_damage(s3_store: ArtefactStore):
         s3_store.read("report", "TSLA", FRIDAY)
 
 
+def test_s3_holds_tables_in_parts(s3_store: ArtefactStore):
+    """In full of each session; and nothing is left of what was one file, or of a part too many."""
+    history, tails = ".parquet/2010-01-04.parquet", (".parquet/2023-01-03.parquet", ".parquet/2024-01-02.parquet")
+    s3_store.write("features", "TSLA", FRIDAY, {".parquet": b"one file"})
+    for session in (FRIDAY, MONDAY):
+        s3_store.write("features", "TSLA", session, {history: b"history", tails[0]: b"tail"})
+        s3_store.write("features", "TSLA", session, {history: b"history", tails[1]: str(session).encode()})
+        assert s3_store.read("features", "TSLA", session, suffixes=[".parquet"]) == {
+            history: b"history",
+            tails[1]: str(session).encode(),
+        }
+    objects = s3_store.base.fs.find(s3_store.base.path)
+    assert sorted(name.partition("/features/TSLA/")[2] for name in objects) == [
+        f"{session}{suffix}" for session in (FRIDAY, MONDAY) for suffix in (history, tails[1], ".sha256")
+    ]
+    s3_store.write("features", "TSLA", FRIDAY, {".parquet": b"one file"})
+    assert s3_store.read("features", "TSLA", FRIDAY) == {".parquet": b"one file"}
+
+
 def test_s3_shows_what_another_process_wrote_after_a_listing(s3_store: ArtefactStore):
     import s3fs
 
