@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from stock_assets.defs import freshness, on_hand, runless_checks
+from stock_assets.defs import freshness, on_hand, open_storage, runless_checks
 from stock_assets.defs.resources import LazyDatabase
 from stock_assets.storage.artefacts import ArtefactStore
 
@@ -36,7 +36,9 @@ def build(tickers: Sequence[str], deadline: timedelta) -> dg.SensorDefinition:
         store, now = context.resources.store, context.resources.clock.now()
         told = read(context.cursor)
         changes = look(store, now, told, tickers, deadline)
-        tell(context.instance, store, now, changes, deadline)
+        # Of hundreds of tickers, opening Dagster's files for each result would take half of a tick's minute.
+        with open_storage.held_open(context.instance):
+            tell(context.instance, store, now, changes, deadline)
         inform(context.resources.database, now, changes)
         told = {ticker: one for ticker, one in told.items() if ticker in tickers}
         told |= {ticker: change.told for ticker, change in changes.items()}

@@ -136,7 +136,7 @@ def _advice(conditions: Sequence[Condition], event: Event) -> str:
             "them). What is missing is caught up by itself."
         )
     if first.severity == Severity.WARN:
-        return "Training should have made a new one at the end of the week: look why training_schedule's runs failed."
+        return "Training should have made a new one by now: look why the runs that train failed."
     return "There is no forecast until there is a new one: materialise model, backtest and evaluation (training_job)."
 
 
