@@ -25,6 +25,7 @@ OURS = (
     "fe536e58d0e866ef73f844624843b1770a3876edcb14563def14813fcc72614e",
     "a6f4f3c3758f53853bc98e038b0c22f892e64429860c8014b193537a0cf8d7e5",
     "56d04bda8c103c82027e0c266cb04408b3cb59fcc7585baec12075d45cf07678",
+    "41003c18a4440c00748f8fa7220eb8ea01c585e6a3f5322f9c182d145cfa72b9",
 )
 """SHA-256 of each dagster.yaml of ours there has been, the newest last: a test asks for it when the file changes."""
 
