@@ -3,9 +3,13 @@
 Both on the same gunicorn, with the same workers, threads and log; asked in turn (A B A B ...) by the same client, which
 keeps `--clients` connections busy from a process of its own: raw sockets and no parsing but for the status and the
 length, so that it is not what is measured. Client and server share the machine's processors.
+
+Then the same forecasts by `/predict/batch`: what a row costs beside a single request, and whether memory grows with the
+rows.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -25,6 +29,10 @@ from urllib.request import urlopen
 from benchmarks import bare_route, measuring
 
 TARGET = 0.5
+BATCH_TARGET = 100
+_BATCHES = (100_000, 1_000_000)
+_QUICK_BATCHES = (1_000, 10_000)
+_MEGABYTE = 1024
 _WARM_UP_SECONDS = 1.0
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
@@ -89,7 +97,8 @@ def measure(url: str, clients: int, seconds: float) -> Round:
             selector.register(asker.socket, selectors.EVENT_READ, asker)
             asker.ask()
         start = time.perf_counter()
-        while (now := time.perf_counter()) < start + seconds:
+        # On a busy machine the first answer may take longer than a short round.
+        while (now := time.perf_counter()) < start + seconds or not latencies:
             for key, _ in selector.select(1.0):
                 took = key.data.read()
                 if took is not None:
@@ -100,9 +109,48 @@ def measure(url: str, clients: int, seconds: float) -> Round:
     return Round(latencies, now - start)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Seconds from the first byte sent to the last one read, and the largest worker's peak of memory so far, in KiB."""
+
+    rows: int
+    seconds: float
+    peak: int
+
+    @property
+    def microseconds(self) -> float:
+        """Of a row."""
+        return 1e6 * self.seconds / self.rows
+
+
+def ask_for_many(url: str, tickers: Sequence[str], rows: int, server: int) -> Batch:
+    """Ask for forecasts of `tickers` in turn, in one CSV, of the server with that process id."""
+    parts = urlsplit(url)
+    asked = "ticker\n" + "".join(f"{tickers[n % len(tickers)]}\n" for n in range(rows))
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
+    start = time.perf_counter()
+    connection.request("POST", "/predict/batch?allow_stale=true", asked, {"Content-Type": "text/csv"})
+    answer = connection.getresponse()
+    lines = 0
+    while part := answer.read(1 << 20):
+        lines += part.count(b"\n")
+    seconds = time.perf_counter() - start
+    connection.close()
+    if (answer.status, lines) != (200, rows + 1):
+        measuring.fail(f"a batch of {rows:,} rows: came status {answer.status} and {lines:,} lines")
+    return Batch(rows, seconds, peak_of_children(server))
+
+
+def peak_of_children(pid: int) -> int:
+    """The largest peak of memory among the children of a process, in KiB."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    statuses = [Path(f"/proc/{child}/status").read_text() for child in children]
+    return max(int(found[1]) for status in statuses if (found := re.search(r"VmHWM:\s+(\d+) kB", status)))
+
+
 @contextlib.contextmanager
-def running(command: Sequence[str], environment: dict[str, str], errors: Path) -> Iterator[str]:
-    """The URL that the server says it listens on."""
+def running(command: Sequence[str], environment: dict[str, str], errors: Path) -> Iterator[tuple[str, int]]:
+    """The URL that the server says it listens on, and its process id."""
     with errors.open("wb") as told:
         server = subprocess.Popen(
             command, cwd=measuring.ROOT, env=environment, stdout=subprocess.PIPE, stderr=told, text=True
@@ -114,7 +162,7 @@ def running(command: Sequence[str], environment: dict[str, str], errors: Path) -
                     break
             else:
                 measuring.fail(f"{' '.join(command)} did not start:\n{errors.read_text()}")
-            yield found[1]
+            yield found[1], server.pid
         finally:
             server.terminate()
             server.wait()
@@ -135,14 +183,14 @@ def main() -> None:
         measuring.run(work.run_command(), environment)
         program = str(Path(sys.executable).with_name("stock-assets"))
         ours = [program, "serve", "--port", "0", "--workers", str(bare_route.WORKERS)]
-        with running(ours, environment, folder / "ours.txt") as url:
+        with running(ours, environment, folder / "ours.txt") as (url, server):
             predict = f"{url}/predict?ticker={work.tickers[0]}&allow_stale=true"
             with urlopen(predict) as answer:
                 text = answer.read()
             size = len(text)
             json.loads(text)
             bare = measuring.python("-m", "benchmarks.bare_route", str(folder / "bare"), str(size))
-            with running(bare, dict(os.environ), folder / "bare.txt") as bare_url:
+            with running(bare, dict(os.environ), folder / "bare.txt") as (bare_url, _):
                 constant = f"{bare_url}/predict"
                 for one in (predict, constant):
                     measure(one, arguments.clients, _WARM_UP_SECONDS)
@@ -150,7 +198,13 @@ def main() -> None:
                     (measure(predict, arguments.clients, seconds), measure(constant, arguments.clients, seconds))
                     for _ in range(measuring.repeats(arguments))
                 ]
+            alone = measure(predict, 1, seconds)
+            sizes = _QUICK_BATCHES if arguments.quick else _BATCHES
+            batches = [ask_for_many(url, work.tickers, rows, server) for rows in sizes]
     tell(pairs, size, arguments.clients)
+    ours = [one for one, _ in pairs]
+    together = Round([took for each in ours for took in each.latencies], sum(each.seconds for each in ours))
+    tell_batches(batches, alone, together)
 
 
 def tell(pairs: Sequence[tuple[Round, Round]], size: int, clients: int) -> None:
@@ -170,6 +224,27 @@ def tell(pairs: Sequence[tuple[Round, Round]], size: int, clients: int) -> None:
     print(f"ratio, pair by pair: {', '.join(measuring.spread(ratios))} (min, median, max)")
     kept = measuring.verdict(statistics.median(ratios) >= TARGET)
     print(f"target: at least {TARGET} times as many: {kept}")
+
+
+def tell_batches(batches: Sequence[Batch], alone: Round, together: Round) -> None:
+    """Print what a row costs beside a request: of one client that waits for each answer, and of many at once."""
+    one, many = 1e6 / alone.per_second, 1e6 / together.per_second
+    print(f"\na single request: {one:,.0f} microseconds from one client, one every {many:,.0f} from many at once")
+    rows = [
+        (
+            f"{batch.rows:,}",
+            f"{batch.seconds:.2f}",
+            f"{batch.microseconds:.2f}",
+            f"{one / batch.microseconds:,.0f}",
+            f"{many / batch.microseconds:,.0f}",
+            f"{batch.peak / _MEGABYTE:,.0f}",
+        )
+        for batch in batches
+    ]
+    columns = ("rows of a batch", "s", "microseconds a row", "x one client", "x many", "peak MB")
+    measuring.print_table(columns, rows)
+    kept = measuring.verdict(one / batches[0].microseconds >= BATCH_TARGET)
+    print(f"target: a row at least {BATCH_TARGET} times as fast as a request from one client: {kept}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """`serve`: forecasts over HTTP."""
 
+import dataclasses
 import ipaddress
 import socket
 from typing import NoReturn
@@ -41,10 +42,14 @@ def address(listener: socket.socket) -> str:
 
 def warning(listener: socket.socket, settings: Settings) -> str | None:
     """What to say when others than this machine can reach it and nobody has to show a token."""
-    host = listener.getsockname()[0]
-    if settings.serve_token is not None or ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+    if settings.serve_token is not None or _is_local(listener):
         return None
+    host = listener.getsockname()[0]
     return f"ANYBODY WHO REACHES {host} IS SERVED: SET STOCK_ASSETS_SERVE_TOKEN TO ASK FOR A TOKEN"
+
+
+def _is_local(listener: socket.socket) -> bool:
+    return ipaddress.ip_address(listener.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def place(settings: Settings, source: str | None) -> Settings:
@@ -68,10 +73,13 @@ def serve(settings: Settings, listener: socket.socket, workers: int | None) -> N
     home.prepare_logs(settings.log_dir)
     from stock_assets.serving import processes
 
+    config = Config.from_settings(settings)
+    config = dataclasses.replace(config, local_names_only=config.token is None and _is_local(listener))
+
     def make_app():
         # Imported where gunicorn has set what prometheus_client looks for.
         from stock_assets.serving import app
 
-        return app.create_app(Config.from_settings(settings))
+        return app.create_app(config)
 
     processes.serve(make_app, listener, settings.log_dir, workers or processes.default_workers())

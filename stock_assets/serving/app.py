@@ -56,7 +56,7 @@ def create_app(config: Config | None = None) -> flask.Flask:
         request = flask.request
         if request.url_rule is not None:
             request.environ[around.ROUTE] = request.url_rule.rule
-        limits.require_host()
+        limits.require_host(local_only=config.local_names_only)
         if token is not None:
             token.require()
 

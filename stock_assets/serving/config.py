@@ -22,7 +22,9 @@ class Config:
     """Everything that serving depends on but the stored forecasts themselves.
 
     `deadline`: after 22:00 UTC of a session its forecast has to be there within that time. `token`: what clients have
-    to bring, None when they need none. `refresh_seconds`: how long a forecast is served before the store is looked at
+    to bring, None when they need none. `local_names_only`: a Host other than localhost or a loopback one is refused,
+    for a server that this machine alone may reach: a page in its browser can't get at it under a name of its own (DNS
+    rebinding). `refresh_seconds`: how long a forecast is served before the store is looked at
     again. `clock` gives the moment, aware.
     """
 
@@ -33,6 +35,7 @@ class Config:
     database_url: str | None = field(repr=False)
     deadline: datetime.timedelta
     token: str | None = field(default=None, repr=False)
+    local_names_only: bool = False
     max_body_bytes: int = MAX_BODY_BYTES
     max_rows: int = MAX_ROWS
     refresh_seconds: float = 1.0

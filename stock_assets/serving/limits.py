@@ -6,6 +6,7 @@ How large a body may be stands in uploads; how long a client may take, in proces
 import functools
 import hashlib
 import hmac
+import ipaddress
 import re
 
 import flask
@@ -18,21 +19,37 @@ OPEN_TO_ALL = frozenset({"/health"})
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
-def require_host() -> None:
-    """Refuses a request whose Host can't be one. Which host it is does not matter: no answer is made from it.
+def require_host(*, local_only: bool = False) -> None:
+    """Refuses a request whose Host can't be one; with `local_only`, one that does not name this machine by loopback.
 
-    Raises a `Problem`, 400.
+    No answer is made from it. Raises a `Problem`, 400.
     """
     host = flask.request.environ.get("HTTP_HOST")
-    if host is not None and not _is_host(host):
+    if host is None:
+        return
+    if not _is_host(host):
         raise questions.malformed(
             f"the header Host is {host!r:.80}; expected a name or an address, with or without port"
+        )
+    if local_only and not _is_local(host):
+        raise questions.malformed(
+            f"the header Host is {host!r:.80}; expected localhost or 127.0.0.1: without a token nobody else is served"
         )
 
 
 @functools.lru_cache(maxsize=256)
 def _is_host(text: str) -> bool:
     return _HOST.fullmatch(text) is not None
+
+
+@functools.lru_cache(maxsize=256)
+def _is_local(host: str) -> bool:
+    """Of what `_is_host` lets pass."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
 
 
 class Token:

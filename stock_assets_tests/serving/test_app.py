@@ -466,6 +466,29 @@ def test_a_host_that_can_be_none_is_refused(client: FlaskClient, host: str) -> N
     assert "the header Host is" in apps.problem(answer, problems.MALFORMED)
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8000", 200),
+        ("127.0.0.1:8000", 200),
+        ("127.9.9.9", 200),
+        ("[::1]:8000", 200),
+        ("stocks.example:8000", 400),
+        ("localhost.example", 400),
+        ("10.0.0.1", 400),
+        ("[::2]", 400),
+        ("127.0.0.1.example", 400),
+    ],
+)
+def test_a_server_for_this_machine_alone_answers_under_its_names_only(make: Any, host: str, status: int) -> None:
+    """A page from elsewhere, whose name was made to lead here, asks under that name."""
+    answer = make(local_names_only=True).get("/tickers", headers={"Host": host})
+    assert answer.status_code == status
+    if status == 400:
+        assert "expected localhost or 127.0.0.1" in apps.problem(answer, problems.MALFORMED)
+
+
 def test_no_answer_is_made_from_who_the_client_says_it_asked(client: FlaskClient) -> None:
     sent = {"Host": "evil.example", "X-Forwarded-Host": "worse.example", "X-Forwarded-Prefix": "/worse"}
     for path in ("/predict?ticker=TSLA", "/health", "/openapi.json", "/nothing", "/predict?ticker="):
