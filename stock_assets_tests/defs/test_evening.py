@@ -257,7 +257,7 @@ def test_a_ticker_whose_turn_it_is_is_trained_as_by_a_run_of_its_own(tmp_path) -
     assert found[0] == found[1]
     assert {asset for asset, _ in found[1][1]} == {*jobs.DAILY_ASSETS, *jobs.TRAINING_ASSETS}
     assert told[GOOD] is None
-    assert "no model" in (told[SLOW] or "")
+    assert "the model has expired" in (told[SLOW] or "")
 
 
 def test_who_is_not_followed_is_refused(make_graph) -> None:
