@@ -18,7 +18,6 @@ import datetime
 import json
 import os
 import re
-import signal
 import sqlite3
 import statistics
 import subprocess
@@ -180,7 +179,7 @@ class _Evening:
             try:
                 yield process
             finally:
-                _stop(process)
+                measuring.stop_group(process)
 
     def _wait(self, process: subprocess.Popen, condition: Callable[[], Any], what: str) -> None:
         deadline = time.monotonic() + _SECONDS_A_PARTITION * (self.n_partitions + 1)
@@ -255,15 +254,6 @@ def _look(group: int, seen: _Seen) -> None:
                 together += int(re.search(r"^Pss: +(\d+) kB", told, re.MULTILINE)[1]) * 1024  # type: ignore[index]
     seen.looks += 1
     seen.most_at_once = max(seen.most_at_once, together)
-
-
-def _stop(process: subprocess.Popen) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=20)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _show(evening: _Evening) -> None:

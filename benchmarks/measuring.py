@@ -5,9 +5,11 @@ one of its own, so whoever measures must be small.
 """
 
 import argparse
+import contextlib
 import datetime
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -146,6 +148,16 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
         # Linux tells kilobytes, macOS bytes.
         unit = 1 if sys.platform == "darwin" else 1024
         return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit, output.read().decode())
+
+
+def stop_group(process: subprocess.Popen) -> None:
+    """End a process that leads a group of its own, and whatever of that group is left after 20 seconds."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=20)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def fail(message: str) -> NoReturn:

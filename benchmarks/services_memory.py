@@ -10,7 +10,6 @@ proportional is without what it shares with others, so that the sum is what the 
 import contextlib
 import os
 import re
-import signal
 import socket
 import subprocess
 import tempfile
@@ -83,7 +82,7 @@ def _measured(folder: Path) -> tuple[float, dict[str, tuple[int, int]]]:
         _wait(lambda: all(f"Sensor {name} skipped" in output.read_text() for name in _SENSORS), process, output)
         return seconds, _memory_of(process.pid)
     finally:
-        _stop(process)
+        measuring.stop_group(process)
 
 
 def _wait(condition: Callable[[], bool], process: subprocess.Popen, output: Path) -> None:
@@ -116,15 +115,6 @@ def _memory_of(group: int) -> dict[str, tuple[int, int]]:
             before = found.get(name, (0, 0))
             found[name] = (before[0] + kilobytes["Rss"] * 1024, before[1] + kilobytes["Pss"] * 1024)
     return found
-
-
-def _stop(process: subprocess.Popen) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=20)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 if __name__ == "__main__":

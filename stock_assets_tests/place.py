@@ -4,6 +4,7 @@ No test lives here.
 """
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -106,6 +107,13 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix != ".lock" and path.name != ".lock"
     }
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def write_csv(bars: pd.DataFrame, path: Path) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ import yaml
 
 from stock_assets.settings import Settings, project_root
 from stock_assets_tests import postgres
-from stock_assets_tests.place import Place
+from stock_assets_tests.place import Place, free_port
 
 DEPLOY = project_root() / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -127,12 +126,6 @@ def test_the_image_has_the_locked_versions() -> None:
     assert {name: image.get(name) for name in root} == root
     extra = tomllib.loads((project_root() / "pyproject.toml").read_text())["project"]["optional-dependencies"]["server"]
     assert {re.split("[><=]", one)[0] for one in extra} <= set(image)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _driver() -> str:

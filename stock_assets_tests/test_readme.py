@@ -4,7 +4,6 @@ import csv
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 
 from stock_assets.settings import Settings, project_root
 from stock_assets_tests.end_to_end.ui_server import stop
+from stock_assets_tests.place import free_port
 
 README = project_root() / "README.md"
 BIN = Path(sys.executable).parent
@@ -137,12 +137,6 @@ def test_run_export_inspect_and_settings(place):
     for variable, _, default, _ in Settings.from_environment({}).table():
         assert f"{variable} = " in settings
         assert re.search(rf"\| `{variable}` \| `?{re.escape(default)}`? \|", README.read_text()), (variable, default)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_forecasts_for_others(place):

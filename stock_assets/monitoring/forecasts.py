@@ -5,9 +5,9 @@ how good the forecasts were is in core.track_record.
 """
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 ASSET = "asset"
 SERVED = "served"
+
+DATES = ("as_of", "target_session", "model_as_of")
+"""The columns of `predictions` that are sessions."""
 
 _FORECASTS = tables.forecasts
 _OUTCOMES = tables.outcomes
@@ -45,7 +48,6 @@ def of_table(
     *,
     checksum: str,
     made: datetime.datetime,
-    origin: str = ASSET,
     run_id: str | None = None,
     naive_probability_up: float | None = None,
 ) -> ForecastRecord:
@@ -53,18 +55,40 @@ def of_table(
 
     Args:
         predictions: See `core.schemas.PREDICTIONS`.
-        checksum: Of the artefact, or of a row that was served.
+        checksum: Of the artefact.
         made: When.
-        origin: `ASSET` or `SERVED`.
-        run_id: The run that made it; None when it was served.
+        run_id: The run that made it.
         naive_probability_up: The share of rises among the rows that its model was trained on.
     """
     [row] = predictions.to_dict("records")
+    dates = {name: row[name].date() for name in DATES}
+    return of_row(
+        row | dates,
+        checksum=checksum,
+        made=made,
+        run_id=run_id,
+        naive_probability_up=naive_probability_up,
+    )
+
+
+def of_row(
+    row: Mapping[str, Any],
+    *,
+    checksum: str,
+    made: datetime.datetime,
+    origin: str = ASSET,
+    run_id: str | None = None,
+    naive_probability_up: float | None = None,
+) -> ForecastRecord:
+    """The forecast in a row of `predictions` with the values that Python has: dates for sessions, str, float and bool.
+
+    `origin`: `ASSET` or `SERVED`; served ones have no `run_id`. The other arguments are those of `of_table`.
+    """
     return ForecastRecord(
         ticker=row["ticker"],
-        session=row["as_of"].date(),
+        session=row["as_of"],
         checksum=checksum,
-        target_session=row["target_session"].date(),
+        target_session=row["target_session"],
         made=made,
         origin=origin,
         source=row["source"],
@@ -76,7 +100,7 @@ def of_table(
         interval_high=row["interval_high"],
         interval_level=row["interval_level"],
         naive_close=row["naive_close"],
-        model_session=row["model_as_of"].date(),
+        model_session=row["model_as_of"],
         beats_naive=bool(row["beats_naive"]),
         run_id=run_id,
         naive_probability_up=naive_probability_up,

@@ -327,26 +327,11 @@ def _answer(content: list) -> served.Served:
 
 def _record(content: Mapping[str, Any]) -> ForecastRecord:
     """Raises `KeyError`, `ValueError` or `TypeError` for anything that the database would refuse."""
-    row = content["row"]
-    record = ForecastRecord(
-        ticker=_text(row["ticker"], 32),
-        session=datetime.date.fromisoformat(row["as_of"]),
-        checksum=_text(content["checksum"], 128),
-        target_session=datetime.date.fromisoformat(row["target_session"]),
-        made=datetime.datetime.fromtimestamp(content["made"], datetime.UTC),
-        origin=forecasts.SERVED,
-        source=_text(row["source"], 64),
-        last_close=row["naive_close"],
-        probability_up=row["probability_up"],
-        expected_return=row["expected_return"],
-        predicted_close=row["predicted_close"],
-        interval_low=row["interval_low"],
-        interval_high=row["interval_high"],
-        interval_level=row["interval_level"],
-        naive_close=row["naive_close"],
-        model_session=datetime.date.fromisoformat(row["model_as_of"]),
-        beats_naive=bool(row["beats_naive"]),
-    )
+    row = dict(content["row"])
+    row |= {name: datetime.date.fromisoformat(row[name]) for name in forecasts.DATES}
+    row |= {"ticker": _text(row["ticker"], 32), "source": _text(row["source"], 64)}
+    made = datetime.datetime.fromtimestamp(content["made"], datetime.UTC)
+    record = forecasts.of_row(row, checksum=_text(content["checksum"], 128), made=made, origin=forecasts.SERVED)
     for one in fields(record):
         value = getattr(record, one.name)
         if one.type in (float, "float") and not math.isfinite(value):

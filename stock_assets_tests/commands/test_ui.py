@@ -18,7 +18,7 @@ from stock_assets import cli
 from stock_assets.commands import home, ui
 from stock_assets.core.errors import SettingsError
 from stock_assets.settings import Settings, project_root
-from stock_assets_tests.place import PROGRAM, Place
+from stock_assets_tests.place import PROGRAM, Place, free_port
 
 
 @pytest.fixture
@@ -26,12 +26,6 @@ def taken() -> Iterator[int]:
     """A port of loopback that somebody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_a_free_port_is_free_and_stays_so() -> None:

@@ -31,7 +31,7 @@ import yaml
 from stock_assets.commands import home
 from stock_assets.settings import project_root
 from stock_assets_tests.end_to_end.ui_server import Server
-from stock_assets_tests.place import Place
+from stock_assets_tests.place import Place, free_port
 
 CODE, WEB, DAEMON = "code", "web", "daemon"
 NAMES = (CODE, WEB, DAEMON)
@@ -100,7 +100,7 @@ class Services:
     def __init__(self, place: Place, start: dt.datetime, monitoring: Mapping[str, int] | None = None) -> None:
         self.place = place
         self.clock = Clock(place.folder / "clock", start)
-        self._ports = {name: _free_port() for name in (CODE, WEB)}
+        self._ports = {name: free_port() for name in (CODE, WEB)}
         self.server = Server(f"http://127.0.0.1:{self._ports[WEB]}", place.data)
         self._home = Path(place.variables["DAGSTER_HOME"])
         self._home.mkdir()
@@ -280,9 +280,3 @@ class Services:
             text=True,
             timeout=SECONDS,
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -3,11 +3,9 @@
 import datetime as dt
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import flask
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
@@ -25,38 +23,6 @@ from stock_assets_tests.stored import file_of
 TUESDAY = dt.datetime(2024, 3, 12, 2, 0, tzinfo=dt.UTC)
 # The model of Wednesday 2024-03-06 may be used on ten sessions, of which Tuesday 2024-03-19 is the last.
 EXPIRED = dt.datetime(2024, 3, 20, 22, 0, tzinfo=dt.UTC)
-
-
-@pytest.fixture(scope="module")
-def store(made_store: Path) -> ArtefactStore:
-    """TSLA and STX on three sessions up to Friday 2024-03-08. No test changes it."""
-    return ArtefactStore(made_store)
-
-
-@pytest.fixture(scope="module")
-def app(store: ArtefactStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[flask.Flask]:
-    made = apps.make(store, tmp_path_factory.mktemp("app"))
-    yield made
-    apps.parts(made).recorder.close()
-
-
-@pytest.fixture
-def client(app: flask.Flask) -> FlaskClient:
-    return app.test_client()
-
-
-@pytest.fixture
-def make(store: ArtefactStore, tmp_path: Path) -> Iterator[Any]:
-    """Another client, with changes to its config."""
-    made = []
-
-    def another(at: ArtefactStore = store, **changes: Any) -> FlaskClient:
-        made.append(apps.make(at, tmp_path / f"app{len(made)}", **changes))
-        return made[-1].test_client()
-
-    yield another
-    for one in made:
-        apps.parts(one).recorder.close()
 
 
 def stored(store: ArtefactStore, ticker: str, session: dt.date) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,36 +19,6 @@ from stock_assets_tests.serving import apps, stores
 from stock_assets_tests.serving.test_app import EXPIRED
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
-
-
-@pytest.fixture(scope="module")
-def store(made_store: Path) -> ArtefactStore:
-    return ArtefactStore(made_store)
-
-
-@pytest.fixture(scope="module")
-def app(store: ArtefactStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[flask.Flask]:
-    made = apps.make(store, tmp_path_factory.mktemp("app"))
-    yield made
-    apps.parts(made).recorder.close()
-
-
-@pytest.fixture
-def client(app: flask.Flask) -> FlaskClient:
-    return app.test_client()
-
-
-@pytest.fixture
-def make(store: ArtefactStore, tmp_path: Path) -> Iterator[Any]:
-    made = []
-
-    def another(at: ArtefactStore = store, **changes: Any) -> FlaskClient:
-        made.append(apps.make(at, tmp_path / f"app{len(made)}", **changes))
-        return made[-1].test_client()
-
-    yield another
-    for one in made:
-        apps.parts(one).recorder.close()
 
 
 def rows(markup: str) -> dict[str, str]:
