@@ -98,13 +98,14 @@ def test_workers_killed_under_load(place, record_testsuite_property):
                 for pid in victims:
                     lost_ports |= forecast_server.ports_of_clients(pid, server.port)
                     os.kill(pid, signal.SIGKILL)
+                heard, before = len(load.answers), set(victims)
                 back.append(wait_until(lambda: server.get(TSLA).status == 200, "no answer after a kill", BACK_WITHIN))
-                before = set(victims)
                 wait_until(lambda: len(set(server.pids()) - before) == 2, "the worker was not started again")  # noqa: B023
+                # However slow the machine is, each kill falls among requests.
+                wait_until(lambda: len(load.answers) >= heard + 5, "the clients get no answers")  # noqa: B023
         assert server.stop() == 0
         served = server.served()
     record_testsuite_property("longest_seconds_to_an_answer_after_a_kill", round(max(back), 3))
-    assert len(load.answers) > 5 * KILLS
     assert {answer.status for answer in load.answers} == {200}
     assert {answer.body["ticker"]: told(answer.body) for answer in load.answers} == right
     assert {told(answer.body) for answer in load.answers} == set(right.values())
