@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
 
 from stock_assets.settings import Settings, project_root
 
@@ -102,20 +103,40 @@ def test_docker_compose_takes_the_file(tmp_path: Path) -> None:
     assert yaml.safe_load(taken.stdout)["services"]["worker"]["environment"]["STOCK_ASSETS_DATA_DIR"] == "x"
 
 
-def test_dagster_takes_the_instance_that_the_chart_is_given() -> None:
-    """What stands in additionalInstanceConfig is, but for what the chart itself writes, that of deploy/celery."""
+def test_dagster_takes_the_instance_that_the_chart_makes_of_the_values() -> None:
+    """It is that of deploy/celery with another launcher, whichever part of it the chart has a block of its own for."""
     given, many = VALUES["additionalInstanceConfig"], instance("celery")
-    for written_by_the_chart in ("storage", "run_launcher", "compute_logs", "telemetry", "scheduler"):
+    for written_by_the_chart in ("storage", "run_launcher", "compute_logs", "telemetry"):
         del many[written_by_the_chart]
-    assert given == many
     assert not VALUES["telemetry"]["enabled"]
+    retries = VALUES["scheduler"]["config"]["daemonScheduler"]["maxTickRetries"]
+    assert many.pop("scheduler")["config"] == {"max_tick_retries": retries}
+    # Switched off, the chart writes a coordinator without a queue.
+    coordinator = VALUES["dagsterDaemon"]["runCoordinator"]
+    assert (coordinator["enabled"], coordinator["type"]) == (True, "CustomRunCoordinator")
+    queue = coordinator["config"]["customRunCoordinator"]
+    assert queue["config"] == many.pop("run_queue")
     # What the chart would write a second time.
-    assert [VALUES["dagsterDaemon"][name]["enabled"] for name in ("runCoordinator", "runMonitoring", "runRetries")] == [
-        False
-    ] * 3
-    with dg.instance_for_test(overrides=given) as made:
+    assert [VALUES["dagsterDaemon"][name]["enabled"] for name in ("runMonitoring", "runRetries")] == [False] * 2
+    assert given == many
+    with dg.instance_for_test(overrides=given | {"run_coordinator": queue}) as made:
+        assert isinstance(made.run_coordinator, QueuedRunCoordinator)
+        assert made.get_concurrency_config().run_queue_config == RunQueueConfig(
+            max_concurrent_runs=8,
+            tag_concurrency_limits=given["concurrency"]["runs"]["tag_concurrency_limits"],
+            max_user_code_failure_retries=6,
+            user_code_failure_retry_delay=10,
+            should_block_op_concurrency_limited_runs=True,
+            op_concurrency_slot_buffer=0,
+        )
         assert made.run_retries_enabled
         assert made.run_monitoring_max_runtime_seconds == 3600
+
+
+def test_no_pod_opens_a_port_that_only_root_may() -> None:
+    [deployment] = VALUES["dagster-user-deployments"]["deployments"]
+    ports = [VALUES["dagsterWebserver"]["service"]["port"], deployment["port"]]
+    assert all(port >= 1024 for port in ports)
 
 
 def test_the_launcher_of_kubernetes_takes_its_settings() -> None:
