@@ -124,8 +124,10 @@ def test_the_image_has_the_locked_versions() -> None:
     root, image = pins(project_root() / "requirements.txt"), pins(DEPLOY / "requirements.txt")
     assert len(root) > 100
     assert {name: image.get(name) for name in root} == root
-    extra = tomllib.loads((project_root() / "pyproject.toml").read_text())["project"]["optional-dependencies"]["server"]
-    assert {re.split("[><=]", one)[0] for one in extra} <= set(image)
+    extras = tomllib.loads((project_root() / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras) == {"server", "cluster"}
+    for extra, needed in extras.items():
+        assert {re.split(r"[\[><=]", one)[0] for one in needed} <= set(image), extra
 
 
 def _driver() -> str:
