@@ -1,23 +1,37 @@
-"""What `daily_path` does in processes of their own: make what an evening finds, and take one run of it apart.
+"""What `daily_path` and `scale` do in processes of their own: make what an evening finds, and take one run of it apart.
 
-    python -m benchmarks.daily_process prepare DATE
+    python -m benchmarks.daily_process prepare DATE [TICKER ...]
+    python -m benchmarks.daily_process share DATE TICKER ...
     python -m benchmarks.daily_process parts DATE TICKER
 
-The environment names the folders. `parts` prints JSON: each part of a run of `daily_job` with its seconds, by the
-processor's time and by the clock. Parts don't overlap: what is spent in a part within another is told of the inner one.
+The environment names the folders. `prepare` makes everything of a session, of all tickers if none is named. `share`
+gives what was trained of those named to the other tickers in turn, under their own names, and takes all else away: so
+each has a model of its own, and evenings can be measured without hours of training. `parts` prints JSON: each part of
+a run of `daily_job` with its seconds, by the processor's time and by the clock. Parts don't overlap: what is spent in a
+part within another is told of the inner one.
 """
 
 import argparse
+import dataclasses
 import datetime
 import functools
+import itertools
 import json
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import phases
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from stock_assets.core.modelling import Model
 
 IMPORTS = "start of Python, imports of libraries"
 OURS = "imports of Dagster and of the definitions"
@@ -84,18 +98,21 @@ class Parts:
 def main() -> None:
     parts = Parts(IMPORTS)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("prepare", "parts"))
+    parser.add_argument("what", choices=("prepare", "share", "parts"))
     parser.add_argument("session", type=datetime.date.fromisoformat)
-    parser.add_argument("ticker", nargs="?")
+    parser.add_argument("tickers", nargs="*")
     arguments = parser.parse_args()
     phases.import_libraries()
     if arguments.what == "prepare":
-        _prepare(arguments.session)
+        _prepare(arguments.session, arguments.tickers)
+    elif arguments.what == "share":
+        _share(arguments.session, arguments.tickers)
     else:
-        print(json.dumps(_taken_apart(arguments.ticker, arguments.session, parts)))
+        [ticker] = arguments.tickers
+        print(json.dumps(_taken_apart(ticker, arguments.session, parts)))
 
 
-def _prepare(session: datetime.date) -> None:
+def _prepare(session: datetime.date, tickers: Sequence[str]) -> None:
     """Folders, and everything of each ticker's `session`, model included, without a trace in Dagster's history."""
     import dagster as dg
 
@@ -109,9 +126,57 @@ def _prepare(session: datetime.date) -> None:
     home.prepare_logs(settings.log_dir)
     home.instance(settings.dagster_home).dispose()
     job = build_defs(settings).resolve_job_def("whole_graph_job")
-    for ticker in watchlist.read(settings.watchlist).tickers:
+    for ticker in tickers or watchlist.read(settings.watchlist).tickers:
         with dg.DagsterInstance.ephemeral() as instance:
             job.execute_in_process(partition_key=partitions.key(ticker, session), instance=instance, run_config=_QUIET)
+
+
+def _share(session: datetime.date, trained: Sequence[str]) -> None:
+    """See the module."""
+    from stock_assets import watchlist
+    from stock_assets.defs import jobs
+    from stock_assets.settings import Settings
+    from stock_assets.storage import ledger
+
+    settings = Settings.from_environment()
+    others = [ticker for ticker in watchlist.read(settings.watchlist).tickers if ticker not in trained]
+    share = functools.partial(_share_with, settings.data_dir, session)
+    with futures.ProcessPoolExecutor() as pool:
+        list(pool.map(share, others, itertools.cycle(trained)))
+    for folder in Path(settings.data_dir).iterdir():
+        if folder.is_dir() and folder.name not in (*jobs.TRAINING_ASSETS, ledger.ASSET):
+            shutil.rmtree(folder)
+
+
+def _share_with(data_dir: str, session: datetime.date, ticker: str, trained: str) -> None:
+    from stock_assets.storage import formats, ledger, models, tables
+    from stock_assets.storage.artefacts import ArtefactStore
+
+    store = ArtefactStore(data_dir)
+    model, backtest, scores = _trained(data_dir, session, trained)
+    model = dataclasses.replace(model, card=model.card | {"ticker": ticker})
+    source = backtest.attrs["source"]
+    table = tables.encode(backtest, asset="backtest", ticker=ticker, as_of=session, source=source)
+    store.write("model", ticker, session, models.encode_model(model))
+    store.write("backtest", ticker, session, table)
+    store.write("evaluation", ticker, session, {".json": formats.encode_json(scores | {"ticker": ticker})})
+    ledger.record(store, ticker, session, ledger.tried(store, trained, session))
+
+
+@functools.cache
+def _trained(data_dir: str, session: datetime.date, ticker: str) -> "tuple[Model, pd.DataFrame, dict[str, Any]]":
+    """Model, backtest and evaluation."""
+    from stock_assets.storage import formats, models, tables
+    from stock_assets.storage.artefacts import ArtefactStore
+
+    def read(asset: str) -> dict[str, bytes]:
+        return ArtefactStore(data_dir).read(asset, ticker, session)
+
+    return (
+        models.decode_model(read("model"), ticker=ticker, as_of=session),
+        tables.decode(read("backtest"), asset="backtest", ticker=ticker, as_of=session),
+        formats.decode_json(read("evaluation")[".json"], asset="evaluation", ticker=ticker, as_of=session),
+    )
 
 
 def _taken_apart(ticker: str, session: datetime.date, parts: Parts) -> dict[str, list[float]]:
