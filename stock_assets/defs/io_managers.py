@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,10 +48,9 @@ class ArtefactIOManager(dg.IOManager, ABC):
 
     def load_input(self, context: dg.InputContext) -> Any:
         asset = context.asset_key.to_user_string()
-        ticker, session = partitions.split(context.asset_partition_key)
-        with _halting(self._log_dir, Slot(_loading(context), ticker, session)):
+        slot = Slot(asset, *partitions.split(context.asset_partition_key))
+        with self.halting(_loading(context), slot):
             wanted = context.definition_metadata or {}
-            slot = Slot(asset, ticker, session)
             return self.load(self.newest(slot) if wanted.get("most_recent") else slot)
 
     def keep(self, value: Any, slot: Slot) -> dict[str, Any]:
@@ -64,6 +63,10 @@ class ArtefactIOManager(dg.IOManager, ABC):
             "checksum": seal.checksum,
             "bytes": seal.size,
         }
+
+    def halting(self, at_work: str, slot: Slot) -> AbstractContextManager[None]:
+        """While the step of the asset `at_work` loads what is in `slot`: whatever is wrong there, that step failed."""
+        return _halting(self._log_dir, slot._replace(asset=at_work))
 
     def load(self, slot: Slot) -> Any:
         """The value that is stored. Raises `MissingArtefactError` or `DamagedArtefactError`."""

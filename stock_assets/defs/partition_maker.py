@@ -69,6 +69,9 @@ class _Context:
 class _Step:
     """The body of an asset or of its checks, and what it is made from."""
 
+    asset: str
+    """The one it makes, or whose checks it asks."""
+
     def __init__(self, definition: dg.AssetsDefinition):
         self.op = definition.op
         self.name = definition.op.name
@@ -77,6 +80,9 @@ class _Step:
         self._body: Callable[..., Any] = definition.op.compute_fn.decorated_fn  # type: ignore[union-attr]
         asked = [name for name in inspect.signature(self._body).parameters if name != "context"]
         self.inputs = {name: definition.keys_by_input_name[name].to_user_string() for name in asked}
+        self.most_recent = {
+            self.inputs[name] for name in asked if (self.op.input_def_named(name).metadata or {}).get("most_recent")
+        }
 
     def __call__(self, context: _Context, values: Mapping[str, Any]) -> Any:
         return self._body(context, **{name: values[asset] for name, asset in self.inputs.items()})
@@ -146,8 +152,12 @@ class Steps:
             if name in wanted:
                 there.add(name)
                 steps.append(step)
-                steps += [check for check in self._checks if check.parents <= there and name in check.parents]
+                steps += [check for check in self._checks if self._can_be_asked(check, name, there, wanted)]
         return steps
+
+    def _can_be_asked(self, check: CheckStep, last: str, there: Collection[str], wanted: Collection[str]) -> bool:
+        """Whether `last` was the last of `wanted` that the check waited for; what is not wanted was made before."""
+        return check.asset in there and last in check.parents and not (check.parents & set(wanted)).difference(there)
 
 
 class PartitionMaker:
@@ -226,7 +236,9 @@ class PartitionMaker:
             kept = keeper.keep(value, Slot(step.name, self._ticker, session))
             return value, {**context.of_output, **kept, **context.of_asset}
 
-        value, metadata = _tried(once, step.op.retry_policy, retries, self._patience)
+        # Once something is made, there is nothing to put off: what comes after it waits here.
+        patience = math.inf if values else self._patience
+        value, metadata = _tried(once, step.op.retry_policy, retries, patience)
         events.materialised(step.name, step.code_version, step.parents, metadata)
         return value
 
@@ -248,18 +260,21 @@ class PartitionMaker:
         return getattr(self._context.resources, step.keeper)
 
     def _inputs(self, step: _Step, session: date, values: Mapping[str, Any]) -> dict[str, Any]:
-        earlier = {asset for asset in step.inputs.values() if asset not in values}
-        return {**values, **{asset: self._recent(asset, session) for asset in earlier}}
+        earlier = [asset for asset in step.inputs.values() if asset not in values]
+        return {**values, **{asset: self._earlier(asset, session, step) for asset in earlier}}
 
-    def _recent(self, asset: str, session: date) -> Any:
-        """What was made on one of the last ten sessions, loaded once for all sessions that use it."""
+    def _earlier(self, asset: str, session: date, step: _Step) -> Any:
+        """What was made by another run, of this session or one of the last ten; loaded once for all that use it."""
         keeper = self._keeper(self._steps.of(asset))
-        slot = keeper.newest(Slot(asset, self._ticker, session))
-        checksum = self._context.resources.store.checksum(*slot)
-        known = self._loaded.get(asset)
-        if known is None or known[:2] != (slot, checksum):
-            known = self._loaded[asset] = (slot, checksum, keeper.load(slot))
-        return known[2]
+        slot = Slot(asset, self._ticker, session)
+        with keeper.halting(step.asset, slot):
+            if asset in step.most_recent:
+                slot = keeper.newest(slot)
+            checksum = self._context.resources.store.checksum(*slot)
+            known = self._loaded.get(asset)
+            if known is None or known[:2] != (slot, checksum):
+                known = self._loaded[asset] = (slot, checksum, keeper.load(slot))
+            return known[2]
 
     def _told(self, error: Exception, session: date, step: str) -> str:
         error = _cause(error) if isinstance(error, dg.RetryRequested) else error
