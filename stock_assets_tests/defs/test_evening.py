@@ -14,12 +14,13 @@ import pandas as pd
 import pytest
 
 from stock_assets.commands import home
-from stock_assets.core.errors import SourceUnavailableError
+from stock_assets.core.errors import ArtefactError, SourceUnavailableError
 from stock_assets.defs import evening, jobs, partitions, resources, run_intake, run_records, standings
 from stock_assets.monitoring import alert_texts, condition_store, observations, queries
 from stock_assets.monitoring.conditions import Event
 from stock_assets.monitoring.records import RunRecord
 from stock_assets.sources.base import PriceHistory
+from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets_tests.defs import events, graph
 from stock_assets_tests.defs.graph import CannedSource, Graph
 from stock_assets_tests.place import files
@@ -250,6 +251,7 @@ def test_a_ticker_whose_turn_it_is_is_trained_as_by_a_run_of_its_own(tmp_path) -
             else:
                 result = start(made, key(SLOW), key(GOOD), training=[key(GOOD)])
                 told = failures_of(made, result.run_id)
+                tried = {step.step: step.attempts for step in runs_of(made, result.run_id)[1].steps}
             mine = {file: data for file, data in files(Path(made.settings.data_dir)).items() if f"/{GOOD}/" in file}
             of_good = {one: event for one, event in events.materialisations(made).items() if one[1] == key(GOOD)}
             checked = {one: event for one, event in events.checks(made).items() if one[1] == key(GOOD)}
@@ -258,6 +260,74 @@ def test_a_ticker_whose_turn_it_is_is_trained_as_by_a_run_of_its_own(tmp_path) -
     assert {asset for asset, _ in found[1][1]} == {*jobs.DAILY_ASSETS, *jobs.TRAINING_ASSETS}
     assert told[GOOD] is None
     assert "the model has expired" in (told[SLOW] or "")
+    # Once, as by a run of its own: a model does not come by itself.
+    assert tried["predictions"] == 1
+
+
+def test_what_fails_behind_the_prices_is_tried_again_on_the_spot(make_graph, monkeypatch) -> None:
+    """Nothing that is made would be made again: only the fetch makes room for others."""
+    made, failed = make_graph(tickers=LISTED), []
+    write = ArtefactStore.write
+
+    def with_a_bad_moment(store: ArtefactStore, asset: str, *args: Any) -> object:
+        if asset == "features" and not failed:
+            failed.append(asset)
+            raise ArtefactError("the disk is full")
+        return write(store, asset, *args)
+
+    monkeypatch.setattr(ArtefactStore, "write", with_a_bad_moment)
+    monkeypatch.setattr(evening, "_PATIENCE", -1.0)
+    assert start(made, key(GOOD), key(SLOW), training=[key(GOOD), key(SLOW)]).success
+    assert failed == ["features"]
+    assert made.source.fetches == [(GOOD, MONDAY), (SLOW, MONDAY)]
+
+
+def start_turns(made: Graph, *keys: str) -> dg.ExecuteInProcessResult:
+    return made.defs.resolve_job_def(evening.TURNS_JOB).execute_in_process(
+        instance=made.instance,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **evening.config_of_turns(keys)},
+        raise_on_error=False,
+    )
+
+
+def test_training_in_turns_is_that_of_a_run_of_its_own(tmp_path) -> None:
+    """From the features of its session though later ones are there; whose features are not there is told, and holds up
+    nobody."""
+    folders = [tmp_path / "alone", tmp_path / "together"]
+    folders[0].mkdir()
+    with home.instance(folders[0] / "home") as instance:
+        made = Graph(folders[0], instance, tickers=LISTED)
+        for session in (FRIDAY, MONDAY):
+            made.run((*graph.PRICES, "features"), ticker=GOOD, session=session)
+    shutil.copytree(folders[0], folders[1])
+    found = []
+    for folder in folders:
+        with home.instance(folder / "home") as instance:
+            made = Graph(folder, instance, tickers=LISTED)
+            if folder == folders[0]:
+                assert made.run("training_job", ticker=GOOD).success
+                [own] = [
+                    runs_of(made, run.run_id)[0] for run in instance.get_runs(dg.RunsFilter(job_name="training_job"))
+                ]
+            else:
+                result = start_turns(made, key(HOLE, FRIDAY), key(GOOD, FRIDAY))
+                _, hole, good = runs_of(made, result.run_id)
+            assert set(made.checksums(FRIDAY, GOOD)) == set(graph.TRAINED)
+            of_good = {
+                one: event for one, event in events.materialisations(made).items() if one[1] == key(GOOD, FRIDAY)
+            }
+            checked = {one: event for one, event in events.checks(made).items() if one[1] == key(GOOD, FRIDAY)}
+            found.append((files(Path(made.settings.data_dir)), of_good, checked))
+    assert found[0] == found[1]
+    assert {check.partition(":")[0] for check, _ in found[0][2]} >= {"backtest", "evaluation"}
+
+    assert "1 of 2 partitions failed: " in graph.failures(result)[partitions.TURNS]
+    assert (good.job, good.status, good.error) == (own.job, own.status, own.error) == ("training_job", "success", None)
+    assert _checks_of(good) == _checks_of(own)
+    assert {step.step: step.status for step in good.steps} == dict.fromkeys(jobs.TRAINING_ASSETS, "success")
+    assert (hole.job, hole.status, hole.ticker) == ("training_job", "failure", HOLE)
+    assert f"{HOLE} {FRIDAY}" in (hole.error or "")
+    assert [step.status for step in hole.steps] == ["failure", "failure", "skipped"]  # evaluation waits for a backtest
 
 
 def test_who_is_not_followed_is_refused(make_graph) -> None:
