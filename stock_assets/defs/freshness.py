@@ -155,7 +155,7 @@ def of_model(news: "ModelNews") -> Finding:
         passed=news.state is freshness.ModelState.VALID,
         severity=dg.AssetCheckSeverity.WARN if expiring else dg.AssetCheckSeverity.ERROR,
         description=told[news.state],
-        metadata={"observed": trained, "expected": "a new model after the last session of each week"},
+        metadata={"observed": trained, "expected": "a new model each week"},
     )
 
 

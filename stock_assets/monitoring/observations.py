@@ -123,6 +123,6 @@ def of_model(ticker: str, session: datetime.date, model: datetime.date | None, n
         at=now,
         severity=Severity.WARN if state is freshness.ModelState.EXPIRING else Severity.ERROR,
         observed=trained,
-        expected="a new model after the last session of each week",
+        expected="a new model each week",
         told=trained,
     )
