@@ -74,7 +74,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         asset_checks=checks,
         jobs=[
             *jobs.ALL,
-            *evening.build(steps),
+            evening.job(steps),
             backfill.job(grid, steps),
             watchlist_page.job(grid),
             housekeeping.housekeeping_job,

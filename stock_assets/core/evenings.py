@@ -14,8 +14,8 @@ CATCH_UP = 5
 """Sessions that are caught up at most after a standstill; older ones are for a backfill, by hand."""
 
 TURNS = 5
-"""Of many tickers a fifth is trained after each session. A model lives twice as long: there are sessions enough to make
-up for a turn that was missed."""
+"""Of many tickers a fifth is trained after each session: a model lives twice as long, so a turn that is missed is made
+up for by the next one."""
 
 
 class Due(NamedTuple):
@@ -38,8 +38,8 @@ def due(
     """What is closed at `now` and not made yet: the oldest session first, tickers in the order given.
 
     A ticker is owed each of the latest `catch_up` sessions that is missing, except those before the first one ever made
-    of it; one that was never made is owed the latest only. Training is due on the last session of a week, unless
-    tickers take turns, and wherever the newest model would have expired, models that are due themselves counted as
+    of it; one that was never made is owed the latest only. Training is due on the last session of a week, or each
+    ticker in its turn, and wherever the newest model would have expired, models that are due themselves counted as
     there. The latest session doesn't count on those: should their training fail, it is made all the same.
 
     Args:
@@ -48,8 +48,7 @@ def due(
         made: The sessions of a ticker whose artefacts are there up to the report.
         last_model: The newest session with a model of a ticker, not after a given session; None when there is none.
         catch_up: At least 1.
-        in_turns: Whether tickers are trained in turns, once their session is made (see `turns`): here then only those
-            that have no model to forecast with.
+        in_turns: Whether to spread training over all sessions instead of the last one of each week; see `is_its_turn`.
     """
     newest = sessions.latest_available(now)
     owed = [
@@ -62,32 +61,12 @@ def due(
         model = last_model(ticker, session)
         if session != newest:
             model = max(filter(None, (trained.get(ticker), model)), default=None)
-        planned = ends_a_week(session) and not in_turns
+        planned = is_its_turn(ticker, session) if in_turns else ends_a_week(session)
         training = planned or model_age(session, model) is None
         if training:
             trained[ticker] = session
         found.append(Due(ticker, session, training))
     return found
-
-
-def turns(
-    now: datetime.datetime,
-    tickers: Sequence[str],
-    *,
-    made: Callable[[str], Collection[datetime.date]],
-    last_model: Callable[[str, datetime.date], datetime.date | None],
-) -> list[Due]:
-    """Of tickers that take turns, those to train at `now`, with the newest session, whose forecast is there already.
-
-    Those whose newest session is made, but that have no model since their turn, so that one missed is made up for on
-    the next session. The model serves from the next session on. Arguments as of `due`.
-    """
-    newest = sessions.latest_available(now)
-    return [
-        Due(ticker, newest, training=True)
-        for ticker in tickers
-        if newest in made(ticker) and (last_model(ticker, newest) or datetime.date.min) < latest_turn(ticker, newest)
-    ]
 
 
 def _owed(newest: datetime.date, made: Collection[datetime.date], catch_up: int) -> list[datetime.date]:
@@ -102,12 +81,12 @@ def ends_a_week(session: datetime.date) -> bool:
     return sessions.next_session(session).isocalendar()[:2] != session.isocalendar()[:2]
 
 
-def latest_turn(ticker: str, session: datetime.date) -> datetime.date:
-    """The newest session up to `session` on which it is `ticker`'s turn: every fifth session, holidays or not.
+def is_its_turn(ticker: str, session: datetime.date) -> bool:
+    """Whether `ticker` is trained on `session` where tickers take turns: every fifth session, holidays or not.
 
     Which of the five depends on the ticker's name alone: nobody's turn moves when other tickers come or go.
     """
-    return sessions.previous_session(session, (sessions.position(session) - zlib.crc32(ticker.encode())) % TURNS)
+    return (sessions.position(session) - zlib.crc32(ticker.encode())) % TURNS == 0
 
 
 def model_age(session: datetime.date, model: datetime.date | None) -> int | None:

@@ -1,4 +1,4 @@
-"""`evening_job`: the daily path of many tickers in one run, for watchlists that are long; `turns_job`: their training.
+"""`evening_job`: the daily path of many tickers in one run, for watchlists that are long.
 
 A run for each ticker starts a process, imports libraries and has Dagster write 220 events, which together is most of
 what it costs. Here partitions are made one after another (see partition_maker), each standing for itself: one that
@@ -12,24 +12,23 @@ import gc
 import heapq
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 import dagster as dg
-from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG, PRIORITY_TAG
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 from pydantic import Field
 
 from stock_assets.core.errors import UnknownTickerError
 from stock_assets.defs import jobs, open_storage, partition_maker, partitions
 
-JOB, TURNS_JOB = "evening_job", "turns_job"
-
+JOB = "evening_job"
 MOST_TICKERS = 25
 """Of one run: what it starts with is then less than a tenth of its cost. A kill undoes the work on one ticker."""
 
 MOST_TRAININGS = 5
-"""Of one run, as one takes as long as a dozen evenings: who comes late to an evening soon finds a place."""
+"""Of one run with training, which takes a ticker seven times as long: so the two that go at once end together."""
 
 MOST_SILENT = 3
 """Tickers in a row that may wait for the source until they time out; then the run's others are not tried."""
@@ -38,10 +37,6 @@ _PATIENCE = 1.0
 """Seconds that all wait for one; a fetch that is tried again waits longer."""
 _TOLD_FAILURES = 5
 _LONGEST_SECONDS = 6 * 60 * 60
-_TAGS = {MAX_RUNTIME_SECONDS_TAG: str(_LONGEST_SECONDS)}
-"""Longer than dagster.yaml allows other runs: the first evening of new tickers trains all of them."""
-
-_Wanted = Callable[[str, date], tuple[str, ...]]
 
 
 class Evening(dg.Config):
@@ -56,23 +51,12 @@ class Evening(dg.Config):
     )
 
 
-class Turns(dg.Config):
-    """What to train."""
-
-    partitions: list[str] = Field(description="Such as `2026-11-20|TSLA`, whose features are there")
-
-
 def config_of(keys: Sequence[str], training: Collection[str] = ()) -> dict[str, object]:
     """The run config that asks for these partitions, those of `training` with a new model."""
     asked: dict[str, object] = {"partitions": list(keys)}
     if trained := [key for key in keys if key in training]:
         asked["training"] = trained
     return {"ops": {partitions.EVENING: {"config": asked}}}
-
-
-def config_of_turns(keys: Sequence[str]) -> dict[str, object]:
-    """The run config that asks for the training of these partitions."""
-    return {"ops": {partitions.TURNS: {"config": {"partitions": list(keys)}}}}
 
 
 def groups(keys: Sequence[str], most: int = MOST_TICKERS) -> list[list[str]]:
@@ -88,62 +72,40 @@ def groups(keys: Sequence[str], most: int = MOST_TICKERS) -> list[list[str]]:
     return [[key for mine in listed[n::number] for key in mine] for n in range(number)]
 
 
-def build(steps: partition_maker.Steps) -> list[dg.JobDefinition]:
-    """Both jobs."""
-    needs = steps.resources | {"watchlist"}
+def job(steps: partition_maker.Steps) -> dg.JobDefinition:
+    """The job."""
 
-    @dg.op(name=partitions.EVENING, required_resource_keys=needs)
+    @dg.op(name=partitions.EVENING, required_resource_keys=steps.resources | {"watchlist"})
     def evening(context: dg.OpExecutionContext, config: Evening) -> None:
         """Makes each partition as a run of its own would: artefacts, checks, and what Dagster is told of them."""
-        trained = set(map(partitions.split, config.training))
+        asked = [partitions.split(key) for key in config.partitions]
+        followed = context.resources.watchlist.tickers
+        if strangers := {ticker for ticker, _ in asked} - set(followed):
+            error = UnknownTickerError(
+                f"{', '.join(sorted(strangers))}: not on the watchlist; expected of {', '.join(followed)}"
+            )
+            raise dg.Failure(str(error), allow_retries=False) from error
+        with open_storage.held_open(context.instance):
+            try:
+                failed = _make(context, steps, asked, set(map(partitions.split, config.training)))
+            finally:
+                gc.unfreeze()
+        if failed:
+            told = "; ".join(failed[:_TOLD_FAILURES])
+            more = f" and {len(failed) - _TOLD_FAILURES} more" if len(failed) > _TOLD_FAILURES else ""
+            raise dg.Failure(f"{len(failed)} of {len(asked)} partitions failed: {told}{more}", allow_retries=False)
 
-        def wanted(ticker: str, session: date) -> tuple[str, ...]:
-            return (*jobs.DAILY_ASSETS, *(jobs.TRAINING_ASSETS if (ticker, session) in trained else ()))
-
-        _make_all(context, steps, config.partitions, wanted)
-
-    @dg.op(name=partitions.TURNS, required_resource_keys=needs)
-    def turns(context: dg.OpExecutionContext, config: Turns) -> None:
-        """Trains each as a run of its own would, from features that are there."""
-        _make_all(context, steps, config.partitions, lambda *_: jobs.TRAINING_ASSETS)
-
-    @dg.job(name=JOB, executor_def=dg.in_process_executor, tags=_TAGS, description=_EVENING)
+    @dg.job(
+        name=JOB,
+        executor_def=dg.in_process_executor,
+        # Longer than dagster.yaml allows other runs: the first evening of new tickers trains all of them.
+        tags={MAX_RUNTIME_SECONDS_TAG: str(_LONGEST_SECONDS)},
+        description=_DESCRIPTION,
+    )
     def evening_job():
         evening()
 
-    # Whatever else waits goes first.
-    @dg.job(
-        name=TURNS_JOB,
-        executor_def=dg.in_process_executor,
-        tags=_TAGS | {PRIORITY_TAG: "-1"},
-        description=_TURNS,
-    )
-    def turns_job():
-        turns()
-
-    return [evening_job, turns_job]
-
-
-def _make_all(
-    context: dg.OpExecutionContext, steps: partition_maker.Steps, keys: Sequence[str], wanted: _Wanted
-) -> None:
-    """Make of each partition what is wanted; fails at the end when one of them did."""
-    asked = [partitions.split(key) for key in keys]
-    followed = context.resources.watchlist.tickers
-    if strangers := {ticker for ticker, _ in asked} - set(followed):
-        error = UnknownTickerError(
-            f"{', '.join(sorted(strangers))}: not on the watchlist; expected of {', '.join(followed)}"
-        )
-        raise dg.Failure(str(error), allow_retries=False) from error
-    with open_storage.held_open(context.instance):
-        try:
-            failed = _make(context, steps, asked, wanted)
-        finally:
-            gc.unfreeze()
-    if failed:
-        told = "; ".join(failed[:_TOLD_FAILURES])
-        more = f" and {len(failed) - _TOLD_FAILURES} more" if len(failed) > _TOLD_FAILURES else ""
-        raise dg.Failure(f"{len(failed)} of {len(asked)} partitions failed: {told}{more}", allow_retries=False)
+    return evening_job
 
 
 @dataclass(order=True)
@@ -163,7 +125,7 @@ def _make(
     context: dg.OpExecutionContext,
     steps: partition_maker.Steps,
     asked: Sequence[tuple[str, date]],
-    wanted: _Wanted,
+    training: Collection[tuple[str, date]],
 ) -> list[str]:
     """Make them all; a line for each that failed."""
     of_name: dict[str, _Ticker] = {}
@@ -176,12 +138,13 @@ def _make(
     silent_for: set[str] = set()
     while waiting:
         if len(silent_for) >= MOST_SILENT:
-            return failed + _give_up(context, sorted(waiting), wanted, silent_for)
+            return failed + _give_up(context, sorted(waiting), training, silent_for)
         ticker = heapq.heappop(waiting)
         time.sleep(max(0.0, ticker.at - time.monotonic()))
         session = ticker.sessions[0]
         try:
-            why = ticker.maker.make(session, wanted(ticker.name, session), ticker.retries).why
+            wanted = _wanted(ticker.name, session, training)
+            why = ticker.maker.make(session, wanted, ticker.retries).why
             silent_for.clear()
         except partition_maker.PutOffError as later:
             context.log.warning(f"{ticker.name} {session}: {later}, the others meanwhile")
@@ -209,6 +172,10 @@ def _make(
     return failed
 
 
+def _wanted(ticker: str, session: date, training: Collection[tuple[str, date]]) -> tuple[str, ...]:
+    return (*jobs.DAILY_ASSETS, *(jobs.TRAINING_ASSETS if (ticker, session) in training else ()))
+
+
 def _note(silent_for: set[str], ticker: str, error: Exception) -> None:
     """Remember of which tickers in a row the source said nothing at all; an error that it tells is an answer."""
     if partition_maker.timed_out(error):
@@ -220,7 +187,7 @@ def _note(silent_for: set[str], ticker: str, error: Exception) -> None:
 def _give_up(
     context: dg.OpExecutionContext,
     waiting: Sequence[_Ticker],
-    wanted: _Wanted,
+    training: Collection[tuple[str, date]],
     silent_for: Collection[str],
 ) -> list[str]:
     """Tell of all that is left that it is not tried; a line for each."""
@@ -228,18 +195,13 @@ def _give_up(
     why = f"the price source let {names} wait in vain one after the other; the next tick asks again"
     context.log.error(f"{len(waiting)} tickers are not tried any more: {why}")
     return [
-        f"{ticker.name} {session} ({ticker.maker.not_tried(session, wanted(ticker.name, session), why)})"
+        f"{ticker.name} {session} ({ticker.maker.not_tried(session, _wanted(ticker.name, session, training), why)})"
         for ticker in waiting
         for session in ticker.sessions
     ]
 
 
-_EVENING = """The daily path of many tickers in one run: prices, metrics, features, forecast and report of each.
+_DESCRIPTION = """The daily path of many tickers in one run: prices, metrics, features, forecast and report of each.
 
-Started by `daily_schedule` when the watchlist is long; tickers without a model are trained as well. Each partition is
+Started by `daily_schedule` when the watchlist is long; tickers whose turn it is are trained as well. Each partition is
 checked and stored as by a run of `daily_job`, or of `whole_graph_job`; one that fails stops no other."""
-
-_TURNS = """Model, backtest and evaluation of a few tickers in one run, from features that are there already.
-
-Started by `training_schedule` when the watchlist is long, once the evening of those whose turn it is has been made; the
-models serve from the next session on. Each is checked and stored as by a run of `training_job`."""

@@ -80,9 +80,6 @@ class _Step:
         self._body: Callable[..., Any] = definition.op.compute_fn.decorated_fn  # type: ignore[union-attr]
         asked = [name for name in inspect.signature(self._body).parameters if name != "context"]
         self.inputs = {name: definition.keys_by_input_name[name].to_user_string() for name in asked}
-        self.most_recent = {
-            self.inputs[name] for name in asked if (self.op.input_def_named(name).metadata or {}).get("most_recent")
-        }
 
     def __call__(self, context: _Context, values: Mapping[str, Any]) -> Any:
         return self._body(context, **{name: values[asset] for name, asset in self.inputs.items()})
@@ -152,12 +149,8 @@ class Steps:
             if name in wanted:
                 there.add(name)
                 steps.append(step)
-                steps += [check for check in self._checks if self._can_be_asked(check, name, there, wanted)]
+                steps += [check for check in self._checks if check.parents <= there and name in check.parents]
         return steps
-
-    def _can_be_asked(self, check: CheckStep, last: str, there: Collection[str], wanted: Collection[str]) -> bool:
-        """Whether `last` was the last of `wanted` that the check waited for; what is not wanted was made before."""
-        return check.asset in there and last in check.parents and not (check.parents & set(wanted)).difference(there)
 
 
 class PartitionMaker:
@@ -264,12 +257,11 @@ class PartitionMaker:
         return {**values, **{asset: self._earlier(asset, session, step) for asset in earlier}}
 
     def _earlier(self, asset: str, session: date, step: _Step) -> Any:
-        """What was made by another run, of this session or one of the last ten; loaded once for all that use it."""
+        """What was made on one of the last ten sessions, loaded once for all sessions that use it."""
         keeper = self._keeper(self._steps.of(asset))
         slot = Slot(asset, self._ticker, session)
         with keeper.halting(step.asset, slot):
-            if asset in step.most_recent:
-                slot = keeper.newest(slot)
+            slot = keeper.newest(slot)
             checksum = self._context.resources.store.checksum(*slot)
             known = self._loaded.get(asset)
             if known is None or known[:2] != (slot, checksum):

@@ -20,8 +20,8 @@ ALL_TICKERS = "ALL_TICKERS"
 TAG = "dagster/partition"
 SESSION_TAG = f"{TAG}/{SESSION}"
 TICKER_TAG = f"{TAG}/{TICKER}"
-# Ops that make many partitions in a run; their config lists them (see evening).
-EVENING, TURNS = "evening", "turns"
+# The op that makes many partitions in a run; its config lists them (see evening).
+EVENING = "evening"
 
 MOST_KEYS = 100_000
 """Partitions of a grid beyond which Dagster's pages, and what lists all partitions, become slow."""
@@ -90,8 +90,7 @@ def of_run(run: dg.DagsterRun) -> list[str]:
     if tag := run.tags.get(TAG):
         return [tag]
     config: Any = run.run_config
-    ops = config.get("ops", {})
-    return [key for op in (EVENING, TURNS) for key in ops.get(op, {}).get("config", {}).get("partitions", ())]
+    return list(config.get("ops", {}).get(EVENING, {}).get("config", {}).get("partitions", ()))
 
 
 def most_recent() -> dg.AssetIn:

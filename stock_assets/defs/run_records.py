@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from stock_assets.defs import describe, evening, failures, jobs, partitions
+from stock_assets.defs import describe, failures, jobs, partitions
 
 if TYPE_CHECKING:
     from stock_assets.monitoring.records import (
@@ -29,10 +29,6 @@ FINISHED = {
 }
 
 _FETCHING = "raw_prices"
-_STANDS_FOR = {
-    evening.JOB: (jobs.daily_job.name, jobs.DAILY_ASSETS),
-    evening.TURNS_JOB: (jobs.training_job.name, jobs.TRAINING_ASSETS),
-}
 _TAG, _TICKER_TAG = partitions.TAG, partitions.TICKER_TAG
 _STARTS = (dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_RESTARTED)
 _CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
@@ -94,9 +90,7 @@ def _of_partition(log: Iterable[dg.EventLogEntry], key: str, whole: "RunRecord")
     mine = [entry for entry in log if failures.partition_of(entry.get_dagster_event()) == key]
     events = [entry.get_dagster_event() for entry in mine]
     made = tuple(_materialisations(mine))
-    # As what it does is called elsewhere: a run of its own, later, tells that all is well again.
-    job, wanted = _STANDS_FOR[whole.job]
-    if {one.asset for one in made} >= set(wanted):
+    if {one.asset for one in made} >= set(jobs.DAILY_ASSETS):
         status, error = "success", None
     elif failures.halts(events):
         status, error = "failure", failures.cause_of(events, where).why
@@ -104,14 +98,15 @@ def _of_partition(log: Iterable[dg.EventLogEntry], key: str, whole: "RunRecord")
         status, error = whole.status, f"{where}: {(whole.error or _BROKEN_OFF).removeprefix(f'{whole.job}: ')}"
     return RunRecord(
         run_id=f"{whole.run_id}/{key}",
-        job=job,
+        # As what it does is called elsewhere: a run of its own, later, tells that all is well again.
+        job=jobs.daily_job.name,
         status=status,
         ticker=ticker,
         session=session,
         started=min((_began(entry) for entry in mine), default=None),
         ended=max((_at(entry) for entry in mine), default=whole.ended),
         error=error,
-        steps=tuple(_partition_steps(mine, where, wanted)),
+        steps=tuple(_partition_steps(mine, where)),
         materialisations=made,
         checks=tuple(_checks(mine)),
         fetches=tuple(_partition_fetches(mine, ticker, session)),
@@ -131,10 +126,10 @@ def _seconds(event: dg.DagsterEvent) -> float | None:
     return None if told is None else float(told.value)  # type: ignore[arg-type]
 
 
-def _partition_steps(log: Iterable[dg.EventLogEntry], where: str, wanted: Iterable[str]) -> "list[StepRecord]":
+def _partition_steps(log: Iterable[dg.EventLogEntry], where: str) -> "list[StepRecord]":
     from stock_assets.monitoring.records import StepRecord
 
-    steps = {asset: StepRecord(asset, "skipped", attempts=0) for asset in wanted}
+    steps = {asset: StepRecord(asset, "skipped", attempts=0) for asset in jobs.DAILY_ASSETS}
     for entry in log:
         event = entry.get_dagster_event()
         if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:

@@ -2,10 +2,10 @@
 
 Two schedules tick together and share the tickers that are owed something: `training_schedule` takes those with a
 session that needs training, and all that they are owed, so that what needs the new model comes after it;
-`daily_schedule` the others. Of many tickers `daily_schedule` takes all, and no forecast waits for a training:
-`training_schedule` has a fifth of them trained each night, at a tick that finds their evening made. The first tick is
-ten minutes after the prices of a session count as final; the later ones give what is still missing another chance, and
-start nothing when all is there: on holidays, for example.
+`daily_schedule` the others. Of many tickers `daily_schedule` takes all: training goes in turns then, a fifth of them
+each evening, in runs of few tickers that begin after those of the others. The first tick is ten minutes after the
+prices of a session count as final; the later ones give what is still missing another chance, and start nothing when all
+is there: on holidays, for example.
 
 A tick that comes twice doesn't run twice, as every run is named by ticker, session and tick; nor does a tick start what
 waits or runs already. Of the ticks that it missed, the daemon evaluates the last: it has no need of the others, as each
@@ -14,11 +14,12 @@ sees all that is missing. Runs of one ticker go one at a time, in the order in w
 By hand only, and so without a schedule: tuning and the PDF summary.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
+from dagster._core.storage.tags import PRIORITY_TAG
 
 from stock_assets.defs import evening, jobs, on_hand, partitions
 from stock_assets.storage.artefacts import ArtefactStore
@@ -54,9 +55,13 @@ def build(tickers: Sequence[str]) -> list[dg.ScheduleDefinition]:
     def daily_schedule(context: dg.ScheduleEvaluationContext):
         return _requests(context, tickers, training=False, together=together)
 
-    @dg.schedule(job_name=evening.TURNS_JOB if together else jobs.whole_graph_job.name, description=_TRAINING, **always)
+    @dg.schedule(job=jobs.whole_graph_job, description=_TRAINING, **always)
     def training_schedule(context: dg.ScheduleEvaluationContext):
-        return _turns(context, tickers) if together else _requests(context, tickers, training=True)
+        if together:
+            return dg.SkipReason(
+                f"of {len(tickers)} tickers, daily_schedule sees to training too, a fifth each evening"
+            )
+        return _requests(context, tickers, training=True)
 
     return [daily_schedule, training_schedule]
 
@@ -81,7 +86,7 @@ def _requests(
     if not mine:
         told = "the other schedule sees to all that is due" if due else f"all {len(tickers)} tickers are up to date"
         return dg.SkipReason(f"nothing to do: {told}")
-    under_way = _under_way(context.instance, but={evening.TURNS_JOB, *jobs.WITHOUT_A_REPORT})
+    under_way = _under_way(context.instance)
     asked = [one for one in mine if partitions.key(one.ticker, one.session) not in under_way]
     if not asked:
         return dg.SkipReason(f"all {len(mine)} that are due wait or run already")
@@ -98,52 +103,33 @@ def _requests(
 
 
 def _of_groups(asked: "Sequence[Due]", tick: datetime) -> list[dg.RunRequest]:
-    """Runs of many tickers each; their tag tells the newest session, for which the watchlist's page waits."""
-    trained = {str(partitions.key(one.ticker, one.session)) for one in asked if one.training}
+    """Runs of many tickers each, and of few where some are trained, which wait until the others have begun.
+
+    A forecast is made with the model of its own evening, where there is one: so that of a ticker in its turn waits for
+    the training, but no other does. The tag tells the newest session, for which the watchlist's page waits.
+    """
     newest = max(one.session for one in asked)
-    return [
-        dg.RunRequest(
-            run_key=f"{group[0]} and {len(group) - 1} more {tick:%Y-%m-%dT%H:%M}",
-            run_config=evening.config_of(group, trained),
-            tags={partitions.SESSION_TAG: newest.isoformat()},
-        )
-        for group in evening.groups([str(partitions.key(one.ticker, one.session)) for one in asked])
-    ]
+    trained = {one.ticker for one in asked if one.training}
+    requests = []
+    for training, most in ((False, evening.MOST_TICKERS), (True, evening.MOST_TRAININGS)):
+        mine = [one for one in asked if (one.ticker in trained) is training]
+        new_models = {str(partitions.key(one.ticker, one.session)) for one in mine if one.training}
+        for group in evening.groups([str(partitions.key(one.ticker, one.session)) for one in mine], most):
+            requests.append(
+                dg.RunRequest(
+                    run_key=f"{group[0]} and {len(group) - 1} more {tick:%Y-%m-%dT%H:%M}",
+                    run_config=evening.config_of(group, new_models),
+                    tags={partitions.SESSION_TAG: newest.isoformat()} | ({PRIORITY_TAG: "-1"} if training else {}),
+                )
+            )
+    return requests
 
 
-def _turns(context: dg.ScheduleEvaluationContext, tickers: Sequence[str]) -> list[dg.RunRequest] | dg.SkipReason:
-    """Runs that train a few tickers each. Without the tag of a session: the watchlist's page waits for none of them."""
-    from stock_assets.core import evenings
-
-    store: ArtefactStore = context.resources.store
-    tick = context.scheduled_execution_time
-    due = evenings.turns(
-        tick,
-        tickers,
-        made=lambda ticker: on_hand.reports(store, ticker),
-        last_model=lambda ticker, session: on_hand.last_model(store, ticker, session),
-    )
-    keys = [str(partitions.key(one.ticker, one.session)) for one in due]
-    if not keys:
-        return dg.SkipReason("nothing to do: all whose newest session is made were trained in their turn")
-    under_way = _under_way(context.instance)
-    asked = [key for key in keys if key not in under_way]
-    if not asked:
-        return dg.SkipReason(f"all {len(keys)} that are due wait or run already")
-    return [
-        dg.RunRequest(
-            run_key=f"training of {group[0]} and {len(group) - 1} more {tick:%Y-%m-%dT%H:%M}",
-            run_config=evening.config_of_turns(group),
-        )
-        for group in evening.groups(asked, evening.MOST_TRAININGS)[:MOST_REQUESTS]
-    ]
-
-
-def _under_way(instance: dg.DagsterInstance, but: Collection[str] = ()) -> set[str]:
-    """Partitions of which a run waits or goes on, whoever started it; `but`: names of jobs that don't count."""
+def _under_way(instance: dg.DagsterInstance) -> set[str]:
+    """Partitions of which a run that makes a report waits or runs, whoever started it."""
     unfinished = [status for status in dg.DagsterRunStatus if status not in _FINISHED]
     runs = instance.get_runs(dg.RunsFilter(statuses=unfinished))
-    return {key for run in runs if run.job_name not in but for key in partitions.of_run(run)}
+    return {key for run in runs if run.job_name not in jobs.WITHOUT_A_REPORT for key in partitions.of_run(run)}
 
 
 _FINISHED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
@@ -156,5 +142,4 @@ What is missing of the last five sessions is caught up, oldest first; holidays a
 _TRAINING = """After the last session of a week, and wherever a model would have expired: the evening with training.
 
 Model, backtest and evaluation are made anew with the seed of the settings, before the forecast. Other sessions that
-such a ticker is owed are made in the same go, without training. Of more than 20 tickers, each is trained in its turn,
-every fifth session, once the evening of that session is made."""
+such a ticker is owed are made in the same go, without training. Of more than 20 tickers, `daily_schedule` does it."""

@@ -1,7 +1,7 @@
 """Two years that run by themselves, on a store that is a set: what evenings make and what freshness tells, together.
 
-A run takes twenty minutes and fails as long as the source has no final prices, a training of many tickers three hours.
-The schedules tick five times a date, the sensor every quarter of an hour; each asks only what is there, as they do.
+A run takes twenty minutes and fails as long as the source has no final prices. The schedules tick five times a date,
+the sensor every quarter of an hour; each asks only what is there, as schedules and sensor do.
 """
 
 import datetime as dt
@@ -17,7 +17,6 @@ from stock_assets.core.freshness import DEADLINE, ModelState
 MINUTE = dt.timedelta(minutes=1)
 HOUR = 60 * MINUTE
 TAKES, LOOKS = 20 * MINUTE, 15 * MINUTE
-TRAINING_TAKES = 3 * HOUR
 TICKS = [(22, 10), (23, 10), (1, 10), (5, 10), (12, 10)]
 FIRST, LAST = dt.date(2023, 1, 3), dt.date(2024, 12, 31)
 TICKERS = ("TSLA", "STX")
@@ -27,8 +26,7 @@ TUESDAY = dt.date(2024, 6, 18)
 class Years:
     """Evenings from FIRST to LAST.
 
-    `delays`: ticker and session -> for how long after its close the source has no prices; `off`: dates without power;
-    `fails`: sessions with which training in turns always fails.
+    `delays`: ticker and session -> for how long after its close the source has no prices; `off`: dates without power.
     """
 
     def __init__(
@@ -37,19 +35,15 @@ class Years:
         off: Collection[dt.date] = (),
         *,
         in_turns: bool = False,
-        fails: Collection[dt.date] = (),
     ):
         self.delays = delays
         self.off = off
         self.in_turns = in_turns
-        self.fails = fails
         self.reports: dict[str, list[dt.date]] = {ticker: [] for ticker in TICKERS}
         self.models: dict[str, list[dt.date]] = {ticker: [] for ticker in TICKERS}
         self.made: Counter[tuple[str, dt.date]] = Counter()
         self.done_at: dict[tuple[str, dt.date], dt.datetime] = {}
         self.under_way: dict[tuple[str, dt.date], tuple[dt.datetime, bool]] = {}
-        self.trainings: dict[tuple[str, dt.date], dt.datetime] = {}
-        self.waited: list[tuple[str, dt.date]] = []
         self.told: dict[str, news.Told] = {}
         self.said: list[tuple[dt.datetime, str, dt.date, bool]] = []
         self.models_said: list[tuple[str, dt.date, ModelState]] = []
@@ -87,18 +81,8 @@ class Years:
             has_prices = now >= sessions.available_from(one.session) + self.delays.get(key, 0 * HOUR)
             if key not in self.under_way and has_prices:
                 self.under_way[key] = now + TAKES, one.training
-                self.waited += [key] * one.training
-        if self.in_turns:
-            for one in evenings.turns(tick, TICKERS, made=self.reports.__getitem__, last_model=self.last_model):
-                self.trainings.setdefault((one.ticker, one.session), now + TRAINING_TAKES)
 
     def _end_runs(self, now: dt.datetime) -> None:
-        for key, ends in list(self.trainings.items()):
-            if ends <= now:
-                del self.trainings[key]
-                ticker, session = key
-                if session not in self.fails:
-                    self.models[ticker].append(session)
         for key, (ends, training) in list(self.under_way.items()):
             if ends > now:
                 continue
@@ -187,46 +171,31 @@ def test_a_week_without_training_warns_before_forecasts_stop() -> None:
 
 
 def turns(ticker: str) -> list[dt.date]:
-    return [session for session in listed() if evenings.latest_turn(ticker, session) == session]
+    return [session for session in listed() if evenings.is_its_turn(ticker, session)]
 
 
 def test_in_turns_each_is_trained_every_fifth_session_holidays_or_not() -> None:
     years = Years({}, in_turns=True).run()
     assert every_session_once(years)
     assert years.models_said == [(ticker, FIRST, ModelState.VALID) for ticker in TICKERS]
-    # The first evening has no model to wait with; no other waits, and each is done when it would be without training.
-    assert years.waited == [(ticker, FIRST) for ticker in TICKERS]
-    assert all(done == sessions.available_from(key[1]) + 10 * MINUTE + TAKES for key, done in years.done_at.items())
     for ticker in TICKERS:
+        # The first evening, without a model, is trained at once.
         assert years.models[ticker] == sorted({FIRST, *turns(ticker)})
         ages = [listed().index(after) - listed().index(before) for before, after in pairwise(turns(ticker))]
         assert set(ages) == {5}
     assert not set(turns("TSLA")) & set(turns("STX"))
 
 
-def test_in_turns_no_forecast_waits_though_sources_hiccup_and_turns_are_missed() -> None:
+def test_in_turns_no_model_ever_expires_though_sources_hiccup_and_a_turn_is_missed() -> None:
     """Every seventh session comes up to eighty hours late, prices of one turn never; `Years` looks at each model."""
     hours = [0.5, 3.0, 8.0, 26.0, 50.0, 80.0]
     delays = {("TSLA", session): hours[n % len(hours)] * HOUR for n, session in enumerate(listed()[20::7])}
     missed = turns("STX")[30]
-    # Training fails for three sessions from a turn on.
-    broken = turns("STX")[60]
-    fails = [sessions.next_session(broken, n) if n else broken for n in range(3)]
-    years = Years(delays | {("STX", missed): 1000 * HOUR}, in_turns=True, fails=fails).run()
+    years = Years(delays | {("STX", missed): 1000 * HOUR}, in_turns=True).run()
     assert years.made == Counter(
         {(ticker, session): 1 for ticker in TICKERS for session in listed() if (ticker, session) != ("STX", missed)}
     )
-    assert years.waited == [(ticker, FIRST) for ticker in TICKERS]
-    # Made up for on the next session with which it can be.
-    made_up = {sessions.next_session(missed), sessions.next_session(broken, 3)}
-    assert set(years.models["STX"]) == {FIRST, *turns("STX"), *made_up} - {missed, broken}
-    # A person hears of the one that was three sessions late, and that it came.
-    said = [(session, state) for ticker, session, state in years.models_said if ticker == "STX"]
-    assert said == [
-        (FIRST, ModelState.VALID),
-        (fails[2], ModelState.EXPIRING),
-        (sessions.next_session(broken, 3), ModelState.VALID),
-    ]
+    assert set(turns("STX")) - set(years.models["STX"]) == {missed}
     assert ModelState.EXPIRED not in {state for _, _, state in years.models_said}
 
 
@@ -236,9 +205,6 @@ def test_in_turns_after_a_standstill_of_three_weeks_models_are_there_again() -> 
     back = dt.date(2024, 6, 14)  # the fifth session before 2024-06-24
     assert all(("TSLA", session) in years.made for session in listed() if session >= back)
     assert max(years.made.values()) == 1
-    # The models of May have expired: who comes back trains the oldest session for those after it, and the newest.
-    newest = dt.date(2024, 6, 21)
-    assert years.waited == [(one, day) for day in (FIRST, back, newest) for one in TICKERS]
 
 
 @pytest.mark.parametrize(

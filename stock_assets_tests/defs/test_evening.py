@@ -282,53 +282,6 @@ def test_what_fails_behind_the_prices_is_tried_again_on_the_spot(make_graph, mon
     assert made.source.fetches == [(GOOD, MONDAY), (SLOW, MONDAY)]
 
 
-def start_turns(made: Graph, *keys: str) -> dg.ExecuteInProcessResult:
-    return made.defs.resolve_job_def(evening.TURNS_JOB).execute_in_process(
-        instance=made.instance,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **evening.config_of_turns(keys)},
-        raise_on_error=False,
-    )
-
-
-def test_training_in_turns_is_that_of_a_run_of_its_own(tmp_path) -> None:
-    """Of whom there are only features of the session before is told, and holds up nobody."""
-    folders = [tmp_path / "alone", tmp_path / "together"]
-    folders[0].mkdir()
-    with home.instance(folders[0] / "home") as instance:
-        made = Graph(folders[0], instance, tickers=LISTED)
-        for ticker, session in ((GOOD, FRIDAY), (HOLE, graph.later(-1))):
-            assert made.run((*graph.PRICES, "features"), ticker=ticker, session=session).success
-    shutil.copytree(folders[0], folders[1])
-    found = []
-    for folder in folders:
-        with home.instance(folder / "home") as instance:
-            made = Graph(folder, instance, tickers=LISTED)
-            if folder == folders[0]:
-                assert made.run("training_job", ticker=GOOD).success
-                [own] = [
-                    runs_of(made, run.run_id)[0] for run in instance.get_runs(dg.RunsFilter(job_name="training_job"))
-                ]
-            else:
-                result = start_turns(made, key(HOLE, FRIDAY), key(GOOD, FRIDAY))
-                _, hole, good = runs_of(made, result.run_id)
-            assert set(made.checksums(FRIDAY, GOOD)) == set(graph.TRAINED)
-            of_good = {
-                one: event for one, event in events.materialisations(made).items() if one[1] == key(GOOD, FRIDAY)
-            }
-            checked = {one: event for one, event in events.checks(made).items() if one[1] == key(GOOD, FRIDAY)}
-            found.append((files(Path(made.settings.data_dir)), of_good, checked))
-    assert found[0] == found[1]
-    assert {check.partition(":")[0] for check, _ in found[0][2]} >= {"backtest", "evaluation"}
-
-    assert "1 of 2 partitions failed: " in graph.failures(result)[partitions.TURNS]
-    assert (good.job, good.status, good.error) == (own.job, own.status, own.error) == ("training_job", "success", None)
-    assert _checks_of(good) == _checks_of(own)
-    assert {step.step: step.status for step in good.steps} == dict.fromkeys(jobs.TRAINING_ASSETS, "success")
-    assert (hole.job, hole.status, hole.ticker) == ("training_job", "failure", HOLE)
-    assert f"{HOLE} {FRIDAY}" in (hole.error or "")
-    assert [step.status for step in hole.steps] == ["failure", "failure", "skipped"]  # evaluation waits for a backtest
-
-
 def test_who_is_not_followed_is_refused(make_graph) -> None:
     made = make_graph(tickers=LISTED)
     told = graph.failures(start(made, key(GOOD), key("NVDA")))[partitions.EVENING]

@@ -12,7 +12,6 @@ from stock_assets.core import evenings, sessions
 from stock_assets.definitions import build_defs
 from stock_assets.defs import jobs, partitions, schedules
 from stock_assets.defs.evening import config_of as evening_config
-from stock_assets.defs.evening import config_of_turns as turns_config
 from stock_assets.settings import Settings, project_root
 from stock_assets.storage.artefacts import ArtefactStore
 
@@ -272,102 +271,65 @@ def test_many_tickers_go_by_groups(make_evening) -> None:
     evening = make_evening(f"[{', '.join(MANY)}]")
     assert evening.defs.resolve_schedule_def("daily_schedule").job_name == "evening_job"
     evening.reports("2024-03-06", *MANY)
-    first, second = asked_together(evening, "2024-03-07 22:10")
-    assert sorted(first + second) == [f"2024-03-07|{ticker}" for ticker in MANY]
-    assert (len(first), len(second)) == (11, 10)
-    keys = [request.run_key for request in evening.tick("daily_schedule", "2024-03-07 22:10")]
-    assert keys == ["2024-03-07|T00 and 10 more 2024-03-07T22:10", "2024-03-07|T01 and 9 more 2024-03-07T22:10"]
+    first, second, *trained = asked_together(evening, "2024-03-07 22:10")
+    assert sorted(first + second + [key for group in trained for key in group]) == [
+        f"2024-03-07|{ticker}" for ticker in MANY
+    ]
+    turn = sum(evenings.is_its_turn(ticker, day("2024-03-07")) for ticker in MANY)
+    assert 0 <= len(first) - len(second) <= 1
+    assert len(first) + len(second) == len(MANY) - turn
+    requests = evening.tick("daily_schedule", "2024-03-07 22:10")
+    assert [request.run_key for request in requests] == [
+        f"{group[0]} and {len(group) - 1} more 2024-03-07T22:10" for group in (first, second, *trained)
+    ]
 
 
-def trained(evening: Evening, moment: str) -> list[list[str]]:
-    """What each run that `training_schedule` starts would train."""
-    told = evening.tick("training_schedule", moment)
-    assert isinstance(told, list), told
-    # The watchlist's page, which waits for runs of a session, waits for none of these.
-    assert all(partitions.SESSION_TAG not in request.tags for request in told)
-    return [request.run_config["ops"]["turns"]["config"]["partitions"] for request in told]
-
-
-def test_many_tickers_are_trained_in_turns_once_their_evening_is_made(make_evening) -> None:
+def test_whose_turn_it_is_goes_after_the_others_and_by_few(make_evening, monkeypatch) -> None:
+    """Two of 21 tickers have been followed for a while, 19 are new."""
     evening = make_evening(f"[{', '.join(MANY)}]")
-    assert evening.defs.resolve_schedule_def("training_schedule").job_name == "turns_job"
-    evening.reports("2024-03-07", *MANY)  # with models of Friday, the 1st
-    turn = [ticker for ticker in MANY if evenings.latest_turn(ticker, day(FRIDAY)) == day(FRIDAY)]
-    late, missed = turn[0], next(ticker for ticker in MANY if ticker not in turn)
-    for ticker in MANY:
-        for asset in TRAINING if ticker != missed else ():
-            evening.put(asset, ticker, "2024-03-07")
-        if ticker != late:
-            evening.put("report", ticker, FRIDAY)
-    asked = [key for group in trained(evening, "2024-03-08 23:10") for key in group]
-    assert sorted(asked) == sorted(f"{FRIDAY}|{ticker}" for ticker in [*turn[1:], missed])
-    assert 1 < len(asked) < len(MANY) / 2
-
-
-@pytest.mark.parametrize("session", ["2024-03-07", "2024-03-08"])
-def test_no_evening_of_many_tickers_waits_for_training(make_evening, session: str) -> None:
-    """Not those of a week's end either; only the new one's, which has no model."""
-    evening = make_evening(f"[{', '.join(MANY)}]")
-    evening.reports("2024-03-06", *MANY[1:])  # T00 is new
-    told = evening.tick("daily_schedule", f"{session} 22:10")
+    followed = [ticker for ticker in MANY if not evenings.is_its_turn(ticker, day("2024-03-07"))][:2]
+    evening.reports("2024-03-06", *followed)
+    told = evening.tick("daily_schedule", "2024-03-07 22:10")
     assert isinstance(told, list)
     asked = [request.run_config["ops"]["evening"]["config"] for request in told]
-    assert [key for config in asked for key in config.get("training", ())] == [f"{session}|T00"]
-    none = "nothing to do: all whose newest session is made were trained in their turn"
-    assert evening.tick("training_schedule", f"{session} 22:10") == none
+    assert [len(config["partitions"]) for config in asked] == [1, 1, 5, 5, 5, 4]
+    assert [config.get("training", []) for config in asked] == [[], [], *(config["partitions"] for config in asked[2:])]
+    # To Dagster's queue, what has no tag is of priority 0.
+    assert [request.tags.get("dagster/priority") for request in told] == [None, None, *["-1"] * 4]
 
 
-def test_trainings_go_by_few_and_not_twice(make_evening, request: pytest.FixtureRequest) -> None:
-    """Of tickers that a run by hand or an evening still holds, none is asked for."""
+def test_many_tickers_are_trained_in_turns(make_evening) -> None:
+    """And those without a model at once; whatever the weekday, by the daily schedule alone."""
     evening = make_evening(f"[{', '.join(MANY)}]")
-    evening.reports("2024-03-06", *MANY)
-    for ticker in MANY:
-        for asset in TRAINING:
-            Path(evening.store.base / asset / ticker / "2024-03-01.sha256").unlink()
-    asked = trained(evening, "2024-03-06 23:10")
-    assert sorted(map(len, asked)) == [4, 4, 4, 4, 5]
-    assert sorted(key for group in asked for key in group) == [f"2024-03-06|{ticker}" for ticker in MANY]
-    runs = [
-        dg.DagsterRun("turns_job", status=dg.DagsterRunStatus.STARTING, run_config=turns_config(asked[0])),
-        dg.DagsterRun("evening_job", status=dg.DagsterRunStatus.STARTED, run_config=evening_config(asked[1])),
-        dg.DagsterRun("training_job", status=dg.DagsterRunStatus.STARTED, tags={partitions.TAG: asked[2][0]}),
-    ]
-    for run in runs:
-        evening.instance.add_run(run)
-        request.addfinalizer(lambda run_id=run.run_id: evening.instance.delete_run(run_id))
-    again = trained(evening, "2024-03-07 01:10")
-    left = [*asked[2][1:], *asked[3], *asked[4]]
-    assert sorted(key for group in again for key in group) == sorted(left)
-
-
-def test_a_training_holds_up_no_evening(make_evening, request: pytest.FixtureRequest) -> None:
-    """Neither is it taken for one, nor does it go before one in the queue."""
-    evening = make_evening(f"[{', '.join(MANY)}]")
-    evening.reports("2024-03-06", *MANY)
-    key = f"2024-03-07|{MANY[0]}"
-    run = dg.DagsterRun("turns_job", status=dg.DagsterRunStatus.STARTED, run_config=turns_config([key]))
-    evening.instance.add_run(run)
-    request.addfinalizer(lambda: evening.instance.delete_run(run.run_id))
-    assert key in [one for group in asked_together(evening, "2024-03-07 22:10") for one in group]
-    ranks = {
-        name: int(evening.defs.resolve_job_def(name).tags.get("dagster/priority", "0"))
-        for name in ("turns_job", "evening_job", "daily_job", "whole_graph_job")
-    }
-    assert ranks == {"turns_job": -1, "evening_job": 0, "daily_job": 0, "whole_graph_job": 0}
+    evening.reports("2024-03-06", *MANY[1:])  # T00 is new
+    trained = set()
+    for session in ("2024-03-07", "2024-03-08"):
+        told = evening.tick("daily_schedule", f"{session} 22:10")
+        assert isinstance(told, list)
+        asked = [request.run_config["ops"]["evening"]["config"] for request in told]
+        assert sum(len(config["partitions"]) for config in asked) >= len(MANY)
+        of_session = {key for config in asked for key in config.get("training", ()) if key.startswith(session)}
+        turn = {ticker for ticker in MANY if evenings.is_its_turn(ticker, day(session))}
+        assert of_session == {f"{session}|{ticker}" for ticker in turn | {"T00"}}
+        assert 0 < len(turn) < len(MANY) / 2
+        trained |= turn
+        assert "daily_schedule sees to training too" in evening.tick("training_schedule", f"{session} 22:10")
+    assert len(trained) > len(turn)
 
 
 def test_after_a_kill_only_what_is_missing_is_asked_for_again(make_evening, request: pytest.FixtureRequest) -> None:
     """And nothing of a group that waits or runs."""
     evening = make_evening(f"[{', '.join(MANY)}]")
     evening.reports("2024-03-06", *MANY)
-    first, second = asked_together(evening, "2024-03-07 22:10")
+    first, second, *trained = asked_together(evening, "2024-03-07 22:10")
     for key in first[:4]:  # made before the kill
         evening.put("report", partitions.split(key)[0], "2024-03-07")
     run = dg.DagsterRun("evening_job", status=dg.DagsterRunStatus.STARTED, run_config=evening_config(second))
     evening.instance.add_run(run)
     request.addfinalizer(lambda: evening.instance.delete_run(run.run_id))
     again = asked_together(evening, "2024-03-07 23:10")
-    assert sorted(key for group in again for key in group) == sorted(first[4:])
+    left = [first[4:], *trained]
+    assert sorted(key for group in again for key in group) == sorted(key for group in left for key in group)
 
 
 def test_a_tick_asks_for_no_more_than_dagster_takes_in_its_time(make_evening, monkeypatch) -> None:

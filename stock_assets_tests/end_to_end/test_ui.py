@@ -145,7 +145,7 @@ def test_definitions_load(server):
     [repository] = location["locationOrLoadError"]["repositories"]
     jobs = {job["name"] for job in repository["jobs"] if not job["name"].startswith("__")}
     by_hand = {"tuning_job", "summary_job", "watchlist_job", "housekeeping_job", "backfill_job"}
-    assert jobs == {"whole_graph_job", "daily_job", "evening_job", "turns_job", "training_job", *by_hand}
+    assert jobs == {"whole_graph_job", "daily_job", "evening_job", "training_job", *by_hand}
     groups = {
         group["groupName"]: {key["path"][-1] for key in group["assetKeys"]} for group in repository["assetGroups"]
     }
