@@ -19,7 +19,6 @@ from pathlib import Path
 from benchmarks import evening, measuring
 from benchmarks.daily_process import CHECKS, DRAW, EVENTS, IMPORTS, INPUTS, OURS, PAGE, PNG, REST, STORE, SYNC
 
-# Thursdays: a Friday's schedule would train.
 EVENING = datetime.date(2024, 3, 7)
 QUICK_EVENING = datetime.date(2014, 6, 26)
 MOST_SESSIONS = 4
@@ -47,7 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     evening.require_linux()
     number = arguments.tickers or (2 if arguments.quick else 50)
-    # Days before a Thursday are sessions: no holiday is near.
+    # Both are Thursdays; days before are sessions, as no holiday is near.
     last = QUICK_EVENING if arguments.quick else EVENING
     asked = [last - datetime.timedelta(days=n) for n in reversed(range(arguments.sessions))]
     before = asked[0] - datetime.timedelta(days=1)
@@ -75,6 +74,7 @@ def _prepared(work: measuring.Workload, folder: Path) -> dict[str, str]:
     """Settings for these tickers, of whose session everything is there, model included."""
     environment = work.environment(folder) | {
         "STOCK_ASSETS_SOURCE": work.source,
+        "STOCK_ASSETS_BENCHMARK_UNTRAINED": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(measuring.ROOT), os.environ.get("PYTHONPATH")))),
     }
     watchlist = Path(environment["STOCK_ASSETS_WATCHLIST"])

@@ -27,6 +27,7 @@ from typing import Any
 from benchmarks import measuring
 
 _DAILY = "pipeline_name IN ('daily_job', 'evening_job')"
+_PAGE = "pipeline_name = 'watchlist_job'"
 _FINISHED = ("SUCCESS", "FAILURE", "CANCELED")
 _SECONDS_A_PARTITION = 120.0
 _LOOKS_A_SECOND = 2
@@ -100,7 +101,7 @@ class Evening:
             self.runs_file, f"SELECT min(start_time), max(end_time) FROM runs WHERE {_DAILY} AND {self._mine}"
         )
         self.seconds, self.ended_at = ended - began, ended
-        [(self.n_pages,)] = self._ask(self.runs_file, f"SELECT count(*) FROM runs WHERE NOT {_DAILY} AND {self._mine}")
+        [(self.n_pages,)] = self._ask(self.runs_file, f"SELECT count(*) FROM runs WHERE {_PAGE} AND {self._mine}")
         self.ticked_at = self._tick()
 
     @property
@@ -159,7 +160,7 @@ class Evening:
         return sum(number for (number,) in found)
 
     def _is_page_made(self) -> bool:
-        where = f"NOT {_DAILY} AND {self._mine} AND status = 'SUCCESS' AND end_time IS NOT NULL"
+        where = f"{_PAGE} AND {self._mine} AND status = 'SUCCESS' AND end_time IS NOT NULL"
         return bool(self._ask(self.runs_file, f"SELECT run_id FROM runs WHERE {where}"))
 
     def _tick(self) -> float:

@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import tracemalloc
 from collections.abc import Mapping
 
 import numpy as np
@@ -144,6 +145,22 @@ def test_who_keeps_a_table_does_not_keep_its_neighbours():
     for table in tables.values():
         n_numbers = table.select_dtypes("float64").size
         assert owner_of(table["return_1"].to_numpy()).size == n_numbers
+
+
+def test_memory_does_not_grow_with_the_number_of_tickers():
+    walk = random_walk(600)
+    peaks = []
+    for number in (8, 8, 80):  # the first time something may be loaded and kept
+        cleans = {f"T{n}": walk for n in range(number)}
+        tracemalloc.start()
+        try:
+            for _ticker, _built in features.build_features_of_many(cleans, as_of=AS_OF):
+                pass
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    _, of_eight, of_eighty = peaks
+    assert of_eighty < 1.25 * of_eight
 
 
 def owner_of(values: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from stock_assets.defs import open_storage
 @dg.op
 def tells(context: dg.OpExecutionContext) -> None:
     storage = context.instance.event_log_storage
-    opens = storage._connect
+    opens, has_table = storage._connect, storage.has_table
     with open_storage.held_open(context.instance):
         assert storage._connect != opens
         context.log_event(dg.AssetMaterialization("told", partition="1"))
@@ -28,7 +28,15 @@ def tells(context: dg.OpExecutionContext) -> None:
             raise ZeroDivisionError
         # A transaction that broke off holds nothing up.
         context.log_event(dg.AssetMaterialization("told", partition="3"))
+        for shard in ("index", context.run_id):
+            with storage._connect(shard) as connection:
+                assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+                # NORMAL: whole after a power cut, and waits for the disk at checkpoints only.
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 1
+        assert storage.supports_asset_checks
+        assert not storage.has_table("no such table")
     assert storage._connect == opens
+    assert storage.has_table == has_table
 
 
 @dg.job(executor_def=dg.in_process_executor)
