@@ -18,7 +18,7 @@ from stock_assets.serving.forecasts import Forecasts
 from stock_assets.settings import Settings
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets_tests.full_disk import no_file_beyond
-from stock_assets_tests.place import PROGRAM, Done, Place
+from stock_assets_tests.place import PATIENCE, PROGRAM, Done, Place
 from stock_assets_tests.serving import stores
 
 FRIDAY, THURSDAY = dt.date(2024, 3, 8), dt.date(2024, 3, 7)
@@ -251,7 +251,7 @@ def test_an_interruption_leaves_the_former_output(place: Place, tmp_path: Path, 
         while process.poll() is None and not any(path.stat().st_size for path in tmp_path.glob(".p.csv.*")):
             time.sleep(0.01)
         process.send_signal(how)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert (process.returncode, out) == (130 if how == signal.SIGINT else -signal.SIGKILL, "")
