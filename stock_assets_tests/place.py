@@ -21,7 +21,7 @@ from stock_assets.storage.snapshots import Snapshot
 PROGRAM = Path(sys.executable).with_name("stock-assets")
 # Nothing listens on the discard port of loopback.
 NOBODY = "http://127.0.0.1:9"
-PATIENCE = 600
+PATIENCE = 1200
 """Seconds after which a test takes what it waits for to hang: no machine that works is so slow."""
 
 

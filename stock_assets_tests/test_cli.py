@@ -257,7 +257,7 @@ class Screen:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_terminal_shows_progress_and_what_is_waited_for(tmp_path: Path) -> None:
-    place = Place(tmp_path, {"STOCK_ASSETS_RETRY_DELAY": "0.1"})
+    place = Place(tmp_path, {"STOCK_ASSETS_RETRY_DELAY": "0.5"})
     words = ("run", "TSLA", "--source", "yahoo", "--as-of", "2024-03-08")
     code, came = in_a_terminal(place, *words)
     assert code == 1

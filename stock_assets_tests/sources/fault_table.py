@@ -29,7 +29,7 @@ from stock_assets_tests.yahoo_server import COOKIE, CRUMB, QUOTE, Fault, YahooSe
 
 TICKER = "NVDA"
 FRIDAY = dt.date(2021, 7, 23)
-HASTY, PATIENT = 0.3, 120.0
+TIMEOUT, PATIENT = 0.3, 120.0
 """Time-outs of requests, in seconds: of those that are never answered as a fault wants it, and of all others."""
 
 PRICES = "prices"
@@ -321,7 +321,7 @@ class HastySession(yahoo_session.YahooSession):
     def request(self, method: Any, url: str, *args: Any, **options: Any) -> requests.Response:
         path = urlsplit(url).path
         fault = self._server.faults.get(path.removeprefix(yahoo_session.CHART_PATH), Fault())
-        self._longest = HASTY if fault.delay or fault.trickle else PATIENT
+        self._longest = TIMEOUT if fault.delay or fault.trickle else PATIENT
         self.asked += 1
         try:
             return super().request(method, url, *args, **options)

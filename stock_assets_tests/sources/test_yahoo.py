@@ -17,7 +17,7 @@ from curl_cffi import requests
 from stock_assets.core import adjusting, errors, provisional, schemas
 from stock_assets.sources import csv_files, yahoo, yahoo_session
 from stock_assets_tests.sources import fault_table
-from stock_assets_tests.sources.fault_table import FRIDAY, HASTY, PATIENT, nvda
+from stock_assets_tests.sources.fault_table import FRIDAY, PATIENT, TIMEOUT, nvda
 from stock_assets_tests.yahoo_server import Fault, YahooServer
 
 
@@ -304,7 +304,7 @@ def test_yahoo_is_not_reachable_when_something_else_answers(
 ) -> None:
     server.faults["SPY"] = fault
 
-    assert not source.is_reachable(HASTY if fault.delay else PATIENT)
+    assert not source.is_reachable(TIMEOUT if fault.delay else PATIENT)
 
 
 def test_a_new_process_says_nothing_and_loads_yfinance_only_to_fetch(server: YahooServer, tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ heavy = {{"yfinance", "curl_cffi", "peewee"}} & set(sys.modules)
 assert not heavy, heavy
 source, hasty = (
     yahoo.YahooSource({server.url!r}, pathlib.Path({str(tmp_path)!r}), timeout=timeout)
-    for timeout in ({PATIENT}, {HASTY})
+    for timeout in ({PATIENT}, {TIMEOUT})
 )
 for asked, ticker in ((source, "NONE"), (hasty, "SLOW")):
     try:
