@@ -11,7 +11,7 @@ from stock_assets.monitoring.database import Database, open_database
 from stock_assets_tests import postgres
 
 # How long an example takes is the machine's business; benchmarks measure.
-hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stock_assets_tests.place import PROGRAM, Done, Place
+from stock_assets_tests.place import PATIENCE, PROGRAM, Done, Place
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def run_on_a_disk_of(size: str, place: Place, folder: Path, *words: str) -> Done
         env=place.environment(SIZE=size),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     if not left.exists():
         pytest.skip(f"needs leave to mount a disk of its own: {done.stderr.strip()}")

@@ -21,6 +21,8 @@ from stock_assets.storage.snapshots import Snapshot
 PROGRAM = Path(sys.executable).with_name("stock-assets")
 # Nothing listens on the discard port of loopback.
 NOBODY = "http://127.0.0.1:9"
+PATIENCE = 1200
+"""Seconds after which a test takes what it waits for to hang: no machine that works is so slow."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Place:
             env=self.environment(**more),
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=PATIENCE,
         )
         return Done(done.returncode, done.stdout, done.stderr)
 

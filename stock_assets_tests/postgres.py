@@ -13,7 +13,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-_START_SECONDS = 30
+from stock_assets_tests.place import PATIENCE
+
+_START_SECONDS = PATIENCE
 
 
 def _binaries() -> Path:

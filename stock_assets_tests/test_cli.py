@@ -19,7 +19,7 @@ from stock_assets.settings import project_root
 from stock_assets.sources.simulated import SimulatedSource
 from stock_assets.storage import formats
 from stock_assets.storage.artefacts import ArtefactStore
-from stock_assets_tests.place import PROGRAM, Place
+from stock_assets_tests.place import PATIENCE, PROGRAM, Place
 
 ESCAPE = "\x1b"
 README = project_root() / "README.md"
@@ -171,7 +171,9 @@ def test_the_watchlist_is_edited_in_place(tmp_path: Path) -> None:
 
 def test_a_reader_that_leaves_early_is_no_drama(place: Place) -> None:
     words = f"{PROGRAM} settings | head -n 1"
-    done = subprocess.run(["sh", "-c", words], env=place.environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["sh", "-c", words], env=place.environment(), capture_output=True, text=True, timeout=PATIENCE
+    )
     assert (done.stdout, done.stderr) == ("STOCK_ASSETS_SOURCE = yahoo\n", "")
 
 
@@ -209,7 +211,7 @@ def in_a_terminal(place: Place, *words: str, columns: int = 80, **variables: str
             break
         came += block
     os.close(ours)
-    return process.wait(timeout=60), came.decode()
+    return process.wait(timeout=PATIENCE), came.decode()
 
 
 def test_inspect_shows_bad_bars_without_dagster(tmp_path: Path) -> None:
@@ -255,7 +257,7 @@ class Screen:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_a_terminal_shows_progress_and_what_is_waited_for(tmp_path: Path) -> None:
-    place = Place(tmp_path, {"STOCK_ASSETS_RETRY_DELAY": "0.1"})
+    place = Place(tmp_path, {"STOCK_ASSETS_RETRY_DELAY": "0.5"})
     words = ("run", "TSLA", "--source", "yahoo", "--as-of", "2024-03-08")
     code, came = in_a_terminal(place, *words)
     assert code == 1

@@ -18,7 +18,7 @@ import yaml
 
 from stock_assets.settings import Settings, project_root
 from stock_assets_tests import postgres
-from stock_assets_tests.place import Place, free_port
+from stock_assets_tests.place import PATIENCE, Place, free_port
 
 DEPLOY = project_root() / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -184,7 +184,7 @@ class Composed:
         return done.returncode == 0
 
     def wait_for(self, name: str) -> None:
-        end = time.monotonic() + 120
+        end = time.monotonic() + PATIENCE
         while not self.is_healthy(name):
             told = (self.place.folder / f"{name}.log").read_text()[-3000:]
             assert self.processes[name].poll() is None, f"{name} has ended:\n{told}"
@@ -235,11 +235,11 @@ def test_the_services_of_compose_start_in_their_order_and_work_together(composed
             json.dumps({"query": query}).encode(),
             {"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.load(answer)["data"]
 
     assert ask()["workspaceOrError"]["locationEntries"] == [{"loadStatus": "LOADED"}]
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not all(one["healthy"] for one in ask()["instance"]["daemonHealth"]["allDaemonStatuses"] if one["required"]):
         assert time.monotonic() < end
         time.sleep(1)
@@ -257,5 +257,5 @@ def test_the_services_of_compose_start_in_their_order_and_work_together(composed
         f"http://127.0.0.1:{composed.ports['8000']}/predict?ticker=TSLA&as_of=2024-03-08",
         headers={"Authorization": "Bearer let-me-in"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert json.load(answer)["as_of"] == "2024-03-08"

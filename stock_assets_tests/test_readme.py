@@ -15,7 +15,7 @@ import pytest
 
 from stock_assets.settings import Settings, project_root
 from stock_assets_tests.end_to_end.ui_server import stop
-from stock_assets_tests.place import free_port
+from stock_assets_tests.place import PATIENCE, free_port
 
 README = project_root() / "README.md"
 BIN = Path(sys.executable).parent
@@ -83,7 +83,9 @@ def place(tmp_path_factory) -> dict[str, str]:
 
 
 def run(command: list[str], place: dict[str, str], cwd: Path | None = None) -> list[str]:
-    done = subprocess.run(command, cwd=cwd or project_root(), env=place, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        command, cwd=cwd or project_root(), env=place, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()
 
@@ -180,7 +182,7 @@ def test_forecasts_for_others(place):
         assert line == f"{rows[2]['target_session']} {rows[2]['predicted_close']} naive: {rows[2]['naive_close']}"
     finally:
         server.terminate()
-        server.wait(timeout=60)
+        server.wait(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("command", [command for command in SHOWN if command.startswith("stock-assets alerts")])
@@ -219,7 +221,7 @@ def test_ui(command, place):
 
 
 def answers(url: str, server: subprocess.Popen) -> bool:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and server.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:

@@ -12,6 +12,7 @@ from stock_assets.settings import Settings, project_root
 from stock_assets_tests.monitoring import servers
 from stock_assets_tests.monitoring.alerting import MONDAY, UI, Collector, after, run, take
 from stock_assets_tests.monitoring.test_outbox import DOWN
+from stock_assets_tests.place import PATIENCE
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def called(settings: dict[str, str], *words: str) -> subprocess.CompletedProcess
         env={"PATH": "/usr/bin"} | settings,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 

@@ -13,7 +13,7 @@ import yaml
 from stock_assets.commands import home
 from stock_assets.core.errors import SettingsError
 from stock_assets.settings import project_root
-from stock_assets_tests.place import clean_environment
+from stock_assets_tests.place import PATIENCE, clean_environment
 
 
 def test_a_new_home_does_not_phone_home(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_two_processes_that_make_it_at_once_make_it_well(tmp_path: Path) -> None
         assert maker.stdout.readline() == "ready\n"
     folder.mkdir()
     for maker in makers:
-        _, err = maker.communicate(timeout=60)
+        _, err = maker.communicate(timeout=PATIENCE)
         assert maker.returncode == 0, err
     databases = list(folder.rglob("*.db"))
     assert len(databases) == 3

@@ -18,7 +18,7 @@ from stock_assets import cli
 from stock_assets.commands import home, ui
 from stock_assets.core.errors import SettingsError
 from stock_assets.settings import Settings, project_root
-from stock_assets_tests.place import PROGRAM, Place, free_port
+from stock_assets_tests.place import PATIENCE, PROGRAM, Place, free_port
 
 
 @pytest.fixture
@@ -129,12 +129,12 @@ def test_one_signal_to_one_process_ends_all_of_them(tmp_path: Path) -> None:
             start_new_session=True,
         )
     try:
-        wait_for(lambda: process.poll() is not None or answers(port), 90)
+        wait_for(lambda: process.poll() is not None or answers(port))
         assert process.poll() is None, (tmp_path / "ui.log").read_text()
         assert len(members(process.pid)) > 1
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
-        wait_for(lambda: not members(process.pid), 60)
+        assert process.wait(timeout=PATIENCE) == 0
+        wait_for(lambda: not members(process.pid))
         assert members(process.pid) == []
     finally:
         for member in members(process.pid):
@@ -144,8 +144,8 @@ def test_one_signal_to_one_process_ends_all_of_them(tmp_path: Path) -> None:
     assert second == "home/dagster.yaml differs from stock_assets/dagster.yaml, and is left as it is"
 
 
-def wait_for(condition, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + PATIENCE
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.1)
 

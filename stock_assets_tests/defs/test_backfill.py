@@ -26,7 +26,7 @@ from stock_assets.sources.yahoo import YahooSource
 from stock_assets_tests import postgres, s3
 from stock_assets_tests.defs import events, graph
 from stock_assets_tests.defs.graph import CannedSource, Graph
-from stock_assets_tests.place import clean_environment, files
+from stock_assets_tests.place import PATIENCE, clean_environment, files
 from stock_assets_tests.yahoo_server import YahooServer
 
 FRIDAY = graph.SESSION
@@ -162,7 +162,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     return folder
@@ -222,7 +222,7 @@ def test_sources_are_not_mixed(make_graph):
 def test_one_answer_of_yahoo_serves_all_sessions(make_graph, tmp_path):
     bars = CannedSource().fetch("TSLA", TUESDAY).bars
     with YahooServer({"TSLA": bars}) as server:
-        made = make_graph(prices=YahooSource(server.url, tmp_path / "yfinance", timeout=5))
+        made = make_graph(prices=YahooSource(server.url, tmp_path / "yfinance", timeout=PATIENCE))
         assert made.backfill(FRIDAY, TUESDAY).success
         assert server.histories_requested("TSLA") == 1
     assert [len(made.snapshot(session).table("raw_prices")) for session in (FRIDAY, MONDAY, TUESDAY)] == [

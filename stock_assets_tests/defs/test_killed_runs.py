@@ -13,7 +13,7 @@ import pytest
 from stock_assets.settings import project_root
 from stock_assets.storage import ledger
 from stock_assets_tests.defs.graph import ALL, SESSION
-from stock_assets_tests.place import clean_environment, files
+from stock_assets_tests.place import PATIENCE, clean_environment, files
 from stock_assets_tests.storage import killed_writers
 
 KILLS = 100
@@ -40,7 +40,7 @@ def found(finished, data: Path) -> dict[str, Any]:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -19,6 +19,7 @@ from stock_assets.core.errors import MonitoringError
 from stock_assets.defs import resources, run_intake, run_records
 from stock_assets.monitoring import intake, observations, tables
 from stock_assets_tests.defs.graph import SESSION, later
+from stock_assets_tests.place import PATIENCE
 
 NOW = dt.datetime.now(dt.UTC)
 LOG = logging.getLogger("stock_assets.test")
@@ -219,7 +220,7 @@ def test_a_process_that_is_killed_leaves_whole_runs(tmp_path, database, database
             target=_take_and_be_killed, args=(str(home), database_url)
         )
         process.start()
-        process.join(60)
+        process.join(PATIENCE)
         assert process.exitcode == -signal.SIGKILL
         assert rows(database, tables.runs, "run_id") == [(ids[0],)]
         assert run_intake.take_finished(instance, database, mock.Mock(), NOW, LOG) == (2, 0)

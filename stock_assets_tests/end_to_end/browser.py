@@ -24,7 +24,7 @@ _ARGUMENTS = (
     # Whatever a page asks for elsewhere is written down and then not found.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-_PATIENCE_MS = 20_000
+_PATIENCE_MS = 120_000
 
 
 @dataclass
@@ -51,6 +51,7 @@ def opened(base_url: str) -> Iterator[Browser]:
     chromium = next(filter(None, map(shutil.which, _NAMES)), None)
     if chromium is None:
         pytest.skip(f"needs a browser on the machine: one of {', '.join(_NAMES)}")
+    playwright.expect.set_options(timeout=_PATIENCE_MS)
     with (
         playwright.sync_playwright() as driver,
         driver.chromium.launch(executable_path=chromium, args=list(_ARGUMENTS)) as process,

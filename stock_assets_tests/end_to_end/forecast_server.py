@@ -18,10 +18,7 @@ import sqlalchemy as sa
 
 from stock_assets.monitoring import tables
 from stock_assets.monitoring.database import open_database
-from stock_assets_tests.place import PROGRAM, Place
-
-SECONDS = 60
-"""How long to wait for anything: many times what it takes on a quiet machine."""
+from stock_assets_tests.place import PATIENCE, PROGRAM, Place
 
 _POLL = 0.01
 
@@ -83,7 +80,7 @@ class ForecastServer:
     def stop(self, signal_: int = signal.SIGTERM) -> int:
         """Tell the server to stop; its exit code."""
         self.process.send_signal(signal_)
-        return self.process.wait(SECONDS)
+        return self.process.wait(PATIENCE)
 
     def pids(self) -> list[int]:
         """The living workers."""
@@ -106,7 +103,7 @@ class ForecastServer:
         return self.ask("GET", target, headers=headers)
 
     def ask(self, method: str, target: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, target, body, headers or {})
             answer = read(connection)
@@ -144,14 +141,14 @@ def read(connection: http.client.HTTPConnection) -> Answer:
     return Answer(answer.status, json.loads(text) if is_json else text, headers)
 
 
-def wait_until(true: Callable[[], Any], otherwise: str, seconds: float = SECONDS) -> float:
+def wait_until(true: Callable[[], Any], otherwise: str) -> float:
     """Poll until `true`; how many seconds that took."""
     start = time.monotonic()
     while True:
         with contextlib.suppress(OSError, http.client.HTTPException):
             if true():
                 return time.monotonic() - start
-        assert time.monotonic() - start < seconds, otherwise
+        assert time.monotonic() - start < PATIENCE, otherwise
         time.sleep(_POLL)
 
 
@@ -184,11 +181,11 @@ class Load:
         finally:
             self._stop.set()
             for thread in self._threads:
-                thread.join(SECONDS)
+                thread.join(PATIENCE)
             assert not any(thread.is_alive() for thread in self._threads)
 
     def _ask(self, n: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=PATIENCE)
         while not self._stop.is_set():
             n += 1
             port = 0

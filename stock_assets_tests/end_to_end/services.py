@@ -31,13 +31,10 @@ import yaml
 from stock_assets.commands import home
 from stock_assets.settings import project_root
 from stock_assets_tests.end_to_end.ui_server import Server
-from stock_assets_tests.place import Place, free_port
+from stock_assets_tests.place import PATIENCE, Place, free_port
 
 CODE, WEB, DAEMON = "code", "web", "daemon"
 NAMES = (CODE, WEB, DAEMON)
-SECONDS = 120
-"""How long to wait for anything: ten times what it takes on a quiet machine."""
-
 _LOCATION = "stock_assets.definitions"
 _REPOSITORY = {"repositoryLocationName": _LOCATION, "repositoryName": "__repository__"}
 _DEFINITIONS = "stock_assets_tests.end_to_end.evening_definitions"
@@ -260,11 +257,11 @@ class Services:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(group, how)
 
-    def until(self, tell: Callable[[], Any], what: str, *, pace: float = 10, seconds: float = SECONDS) -> Any:
+    def until(self, tell: Callable[[], Any], what: str, *, pace: float = 10) -> Any:
         """What `tell` tells, once that is not nothing. Meanwhile the clock goes `pace` times as fast as ours."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while not (told := tell()):
-            assert time.monotonic() < deadline, f"waited {seconds:g} s in vain until {what}"
+            assert time.monotonic() < deadline, f"waited {PATIENCE} s in vain until {what}"
             time.sleep(_POLL)
             if pace:
                 self.clock.forward(seconds=pace * _POLL)
@@ -278,5 +275,5 @@ class Services:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=PATIENCE,
         )

@@ -18,7 +18,7 @@ from stock_assets.definitions import build_defs
 from stock_assets.settings import Settings
 from stock_assets_tests import stored
 from stock_assets_tests.end_to_end.conftest import SESSION, Here, Run
-from stock_assets_tests.place import PROGRAM, Done, Place, files
+from stock_assets_tests.place import PATIENCE, PROGRAM, Done, Place, files
 
 NEXT = "2020-07-01"
 RUN = ("run", "STX", "--source", "csv", "--as-of")
@@ -289,11 +289,11 @@ def test_ctrl_c_stops_the_whole_run_and_leaves_nothing_half_written(csv_run: Run
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not list(place.data.glob("clean_prices/TSLA/*.sha256")) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert err.strip() == "stopped; what was finished is stored"
     assert out == f"Session {SESSION}, source csv, TSLA, STX\n"

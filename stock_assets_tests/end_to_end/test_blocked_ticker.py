@@ -85,7 +85,7 @@ def evening(server: Server) -> Evening:
         }
         return runs if len(runs) == 2 else None
 
-    runs = until(started, "the backfill has started both runs", seconds=60)
+    runs = until(started, "the backfill has started both runs")
     for run_id in runs.values():
         server.outcome(run_id)
     return Evening(runs, before)

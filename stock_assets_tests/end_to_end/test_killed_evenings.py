@@ -150,7 +150,7 @@ class Evening:
         """Wait until no run goes on and everything is told, and look."""
         for name in (CODE, WEB, DAEMON):
             self.services.wait_for(name)
-        self.services.until(lambda: not self.world.runs(*UNFINISHED), "no run goes on", seconds=240)
+        self.services.until(lambda: not self.world.runs(*UNFINISHED), "no run goes on")
         self.world.everything_is_told()
         return self._look()
 

@@ -150,8 +150,8 @@ SCROLLERS = """
 
 
 def scrolled(page: "Page") -> bool:
-    """Whether what has the focus leaves its left end within a second. (Polling in the page is against its policy.)"""
-    for _ in range(50):
+    """Whether what has the focus leaves its left end at last. (Polling in the page is against its policy.)"""
+    for _ in range(1000):
         if page.evaluate("document.activeElement.scrollLeft") > 0:
             return True
         page.wait_for_timeout(20)

@@ -18,14 +18,13 @@ from stock_assets.serving import processes, slow_clients
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets_tests.end_to_end import forecast_server
 from stock_assets_tests.end_to_end.forecast_server import Answer, ForecastServer, Load, wait_until
-from stock_assets_tests.place import Place
+from stock_assets_tests.place import PATIENCE, Place
 from stock_assets_tests.serving import stores
 
 ANYWAY = "allow_stale=true"
 TSLA = f"/predict?ticker=TSLA&{ANYWAY}"
 STX = f"/predict?ticker=STX&{ANYWAY}"
 KILLS = 50
-BACK_WITHIN = 2.0
 TOKEN = "correct-horse-battery"
 
 
@@ -99,7 +98,7 @@ def test_workers_killed_under_load(place, record_testsuite_property):
                     lost_ports |= forecast_server.ports_of_clients(pid, server.port)
                     os.kill(pid, signal.SIGKILL)
                 heard, before = len(load.answers), set(victims)
-                back.append(wait_until(lambda: server.get(TSLA).status == 200, "no answer after a kill", BACK_WITHIN))
+                back.append(wait_until(lambda: server.get(TSLA).status == 200, "no answer after a kill"))
                 wait_until(lambda: len(set(server.pids()) - before) == 2, "the worker was not started again")  # noqa: B023
                 # However slow the machine is, each kill falls among requests.
                 wait_until(lambda: len(load.answers) >= heard + 5, "the clients get no answers")  # noqa: B023
@@ -171,7 +170,7 @@ def test_everything_that_was_answered_is_recorded_exactly_as_often(place):
 
 
 def connected(server: ForecastServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=forecast_server.SECONDS)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
 
 
 GUARDED = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n"
@@ -198,11 +197,12 @@ def posted(table: bytes) -> bytes:
     return head.encode() + table
 
 
-def test_slow_clients_are_cut_off_while_others_are_served(guarded):
+def test_slow_clients_are_cut_off_while_others_are_served(guarded, record_testsuite_property):
     """Hundreds, each of which goes on sending a byte a second, and some that read nothing of their answer."""
     # The answer has several megabytes: more than the kernel takes off the server's hands.
     table = b"ticker\n" + b"somebody whom nobody knows\n" * 60_000
-    served, longest, start = 0, 0.0, time.monotonic()
+    beside_all = beside_some = 0
+    longest, start = 0.0, time.monotonic()
     with contextlib.ExitStack() as stack:
         for _ in range(3):
             deaf = stack.enter_context(connected(guarded))
@@ -213,22 +213,29 @@ def test_slow_clients_are_cut_off_while_others_are_served(guarded):
             for connection in connections:
                 connection.sendall(BEGINNINGS[kind].encode())
         open_ = {(kind, n): one for kind, those in slow.items() for n, one in enumerate(those)}
+        everybody, dripped = len(open_), time.monotonic()
         while open_:
-            assert time.monotonic() - start < 4 * slow_clients.PATIENCE_SECONDS, sorted({kind for kind, _ in open_})
             asked = time.monotonic()
+            assert asked - start < PATIENCE, sorted({kind for kind, _ in open_})
             assert guarded.get(TSLA, Authorization=f"Bearer {TOKEN}").status == 200
             longest = max(longest, time.monotonic() - asked)
-            served += 1
+            left = {which: connection for which, connection in open_.items() if not _is_closed(connection)}
+            # Nobody had to be cut off for this answer.
+            if len(left) == len(open_):
+                beside_all += len(left) == everybody
+                beside_some += len(left) < everybody
+            open_ = left
             time.sleep(0.1)
-            if served % 10 == 0:
+            if time.monotonic() - dripped >= 1:
+                dripped = time.monotonic()
                 for (kind, _), connection in open_.items():
                     if kind != "nothing":
                         with contextlib.suppress(OSError):
                             connection.sendall(b"1")
-            open_ = {which: connection for which, connection in open_.items() if not _is_closed(connection)}
         wait_until(lambda: guarded.log().count("too slow in reading") == 3, "those who read nothing are not cut off")
-    assert served > 20
-    assert longest < slow_clients.PATIENCE_SECONDS / 2
+    record_testsuite_property("longest_seconds_to_an_answer_beside_slow_clients", round(longest, 3))
+    assert beside_all > 0
+    assert beside_some > 0
     slow_bodies = AT_ONCE["half a large body"] + AT_ONCE["half a chunk"]
     wait_until(lambda: guarded.log().count("too slow in sending") == slow_bodies, "no lines about slow bodies")
     wait_until(lambda: guarded.log().count(" 408 ") >= 3 * AT_ONCE["half a head"], "no lines about slow heads")
@@ -322,7 +329,7 @@ def test_told_to_stop_in_the_middle_of_a_batch_it_finishes_it(place, signal_):
     rows = 60_000
     table = b"ticker,as_of\n" + f"TSLA,{stores.SESSION}\n".encode() * rows
     with ForecastServer(place) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=forecast_server.SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         connection.request("POST", "/predict/batch", table, {"Content-Type": "text/csv"})
         answer = connection.getresponse()
         begun = answer.read(100_000)
@@ -331,7 +338,7 @@ def test_told_to_stop_in_the_middle_of_a_batch_it_finishes_it(place, signal_):
         assert server.process.poll() is None
         rest = answer.read()
         connection.close()
-        assert server.process.wait(forecast_server.SECONDS) == 0
+        assert server.process.wait(PATIENCE) == 0
         served = server.served()
     assert (begun + rest).count(b"\n") == rows + 1
     assert (begun + rest).endswith(b"\n")
@@ -377,5 +384,5 @@ def test_others_than_this_machine_without_a_token_are_warned_of(place):
             wait_until(lambda: "Forecasts of" in log.read_text(), "it did not start")
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(forecast_server.SECONDS)
+            process.wait(PATIENCE)
     assert "ANYBODY WHO REACHES 0.0.0.0 IS SERVED: SET STOCK_ASSETS_SERVE_TOKEN" in log.read_text()

@@ -109,7 +109,7 @@ def clicked(server: Server, browser: browsers.Browser) -> str:
         found = server.ask(query, filter={"tags": [tag]})["runsOrError"]["results"]
         return found[0]["id"] if found else None
 
-    run_id = until(started, "the run is there", seconds=30)
+    run_id = until(started, "the run is there")
     server.outcome(run_id)
     return run_id
 

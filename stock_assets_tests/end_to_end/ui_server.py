@@ -19,7 +19,7 @@ from urllib.error import URLError
 
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
-from stock_assets_tests.place import clean_environment
+from stock_assets_tests.place import PATIENCE, clean_environment
 
 LAUNCH = """
     mutation ($params: ExecutionParams!) {
@@ -46,7 +46,7 @@ class Server:
             json.dumps({"query": query, "variables": variables}).encode(),
             {"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             answer = json.load(response)
         if "errors" in answer:
             raise RefusedError(answer["errors"])
@@ -87,7 +87,7 @@ class Server:
             status = self.ask(query, id=run_id)["runOrError"]["status"]
             return status if status in ("SUCCESS", "FAILURE", "CANCELED") else None
 
-        return until(ended, f"run {run_id} ends", seconds=120)
+        return until(ended, f"run {run_id} ends")
 
     def materialised(self, run_id: str) -> set[str]:
         query = """query ($id: ID!) {
@@ -99,11 +99,11 @@ class Server:
         return Snapshot(ArtefactStore(str(self.data)), ticker, session)
 
 
-def until(tell: Callable[[], Any], what: str, *, seconds: float) -> Any:
+def until(tell: Callable[[], Any], what: str) -> Any:
     """What `tell` tells once it is not None."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while (told := tell()) is None:
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain until {what}"
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s in vain until {what}"
         time.sleep(0.2)
     return told
 
@@ -143,7 +143,7 @@ def serving(folder: Path, tickers: tuple[str, ...]) -> Iterator[Server]:
             return None
 
     try:
-        until(answers, "the web server answers", seconds=90)
+        until(answers, "the web server answers")
         yield server
     finally:
         stop(process)

@@ -6,6 +6,7 @@ import email.message
 import email.policy
 import http.server
 import json
+import math
 import socketserver
 import ssl
 import threading
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+
+from stock_assets_tests.place import PATIENCE
 
 
 @dataclass
@@ -26,6 +29,8 @@ class Hook:
     taken: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
     """Headers and JSON of each request that was answered with 200."""
     asked: int = 0
+    most: float = math.inf
+    """How often it may be asked: whoever comes beyond that waits, and in vain."""
 
     @property
     def ids(self) -> list[str]:
@@ -40,10 +45,15 @@ class Hook:
 def webhook(hook: Hook | None = None) -> Iterator[Hook]:
     """A running webhook; given one that ran before, the same again at its old address."""
     hook = hook or Hook()
+    ended = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if hook.asked >= hook.most:
+                ended.wait()
+                self.close_connection = True
+                return
             hook.asked += 1
             status, headers, answer = hook.answers.pop(0) if hook.answers else (200, {}, b"ok")
             if status == 0:  # hangs up
@@ -68,6 +78,7 @@ def webhook(hook: Hook | None = None) -> Iterator[Hook]:
         try:
             yield hook
         finally:
+            ended.set()
             server.shutdown()
             thread.join()
 
@@ -166,9 +177,9 @@ def smtp(*, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None =
             thread.join()
 
 
-def until(condition, seconds: float = 20) -> None:
+def until(condition) -> None:
     """Return as soon as `condition()` is true; fail when it never is."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s"
         time.sleep(0.01)

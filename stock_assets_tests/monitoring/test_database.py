@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from stock_assets.core.errors import MonitoringError, SettingsError
 from stock_assets.monitoring import tables
 from stock_assets.monitoring.database import VERSION_TABLE, Database, open_database
+from stock_assets_tests.place import PATIENCE
 
 CURSOR = {"name": "a", "value": "1"}
 
@@ -56,7 +57,7 @@ def test_what_belongs_to_a_run_goes_with_it(database: Database):
 
 
 def _open(url: str, start) -> None:
-    start.wait(30)
+    start.wait(PATIENCE)
     open_database(url).close()
 
 
@@ -67,7 +68,7 @@ def test_processes_that_start_at_once_all_succeed(database_url: str):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(PATIENCE)
     assert [process.exitcode for process in processes] == [0] * 4
 
 

@@ -12,6 +12,7 @@ from stock_assets.core.errors import MonitoringError
 from stock_assets.monitoring import intake, tables
 from stock_assets.monitoring.database import Database, open_database
 from stock_assets_tests.monitoring.examples import THURSDAY, failed, run
+from stock_assets_tests.place import PATIENCE
 
 RUNS = [
     run("a", at=1),
@@ -106,7 +107,7 @@ def test_a_run_that_can_not_be_stored_leaves_what_was_there(database):
 
 def _take_all(url: str, start) -> None:
     opened = open_database(url)
-    start.wait(30)
+    start.wait(PATIENCE)
     for _ in range(5):
         take(opened, *RUNS)
         take(opened, *reversed(RUNS))
@@ -124,7 +125,7 @@ def test_two_processes_at_once(database_url, database):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(PATIENCE)
     assert [process.exitcode for process in processes] == [0, 0]
     assert content(database) == expected
 

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from stock_assets.core import errors
 from stock_assets.reporting import html, narrative, summary_pdf, typesetting, wording
 from stock_assets.reporting.summary_pdf import SummaryInputs
+from stock_assets_tests.place import PATIENCE
 from stock_assets_tests.reporting import conftest
 
 PARAGRAPH = (
@@ -278,7 +279,7 @@ def test_the_same_bytes_again_and_in_another_process(given_inputs: SummaryInputs
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert {*made, elsewhere.stdout.strip()} == {made[0]}
 

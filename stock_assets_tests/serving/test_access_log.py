@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from stock_assets.serving import access_log
 from stock_assets.serving.access_log import AccessLog, Handler
 from stock_assets.settings import project_root
+from stock_assets_tests.place import PATIENCE
 
 NINE = dt.datetime(2024, 3, 11, 9, 0, 12, 345678, tzinfo=dt.UTC)
 BEGINNING = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00 [A-Z]+ ")
@@ -181,7 +182,7 @@ def test_several_processes_rotate_and_lose_no_line(tmp_path):
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(n)], cwd=project_root(), env=os.environ)
         for n in range(4)
     ]
-    assert [writer.wait(60) for writer in writers] == [0] * 4
+    assert [writer.wait(PATIENCE) for writer in writers] == [0] * 4
     found = [line for path in tmp_path.glob("serving.log*") for line in path.read_text().splitlines()]
     assert sorted(line.split(" ")[4] for line in found) == sorted(f"/{w}/{n}" for w in range(4) for n in range(1500))
     assert all(path.stat().st_size < 21_000 for path in tmp_path.glob("serving.log*"))

@@ -24,6 +24,7 @@ from stock_assets.serving import forecast, forecasts, reading
 from stock_assets.serving.forecasts import Forecasts
 from stock_assets.storage import inventory
 from stock_assets.storage.artefacts import ArtefactStore
+from stock_assets_tests.place import PATIENCE
 from stock_assets_tests.serving import stores
 from stock_assets_tests.serving.stores import SESSION, later
 from stock_assets_tests.stored import file_of
@@ -270,17 +271,17 @@ def test_while_one_thread_reads_the_newer_the_others_are_told_the_former(
 
     def slowly(self, ticker, session):
         reads.set()
-        assert goes_on.wait(30)
+        assert goes_on.wait(PATIENCE)
         return whole(self, ticker, session)
 
     monkeypatch.setattr(reading.Reader, "whole", slowly)
     found = []
     reader = threading.Thread(target=lambda: found.append(served.newest("TSLA")))
     reader.start()
-    assert reads.wait(30)
+    assert reads.wait(PATIENCE)
     assert served.newest("TSLA") is former
     goes_on.set()
-    reader.join(30)
+    reader.join(PATIENCE)
     assert found[0].as_of == later(1)
     assert served.newest("TSLA") is found[0]
 

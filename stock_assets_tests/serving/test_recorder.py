@@ -25,10 +25,11 @@ from stock_assets.serving import recorder as recorders
 from stock_assets.serving import spool
 from stock_assets.serving.recorder import Recorder
 from stock_assets_tests.monitoring import examples
+from stock_assets_tests.place import PATIENCE
 from stock_assets_tests.serving.forecasts_told import CHECKSUM, FRIDAY, MONDAY, told
 
 NINE = dt.datetime(2024, 3, 11, 9, 0, 12, tzinfo=dt.UTC)
-LATE = 30.0
+LATE = float(PATIENCE)
 
 # Later versions of Python warn of it, as locks of other threads stay locked for ever: none is at work here.
 forks = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import types
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from stock_assets.serving import slow_clients
 from stock_assets.serving.slow_clients import ClientSocket, Stage, TooSlowError, stage
+from stock_assets_tests.place import PATIENCE
 
 SMALL, MOST = slow_clients.SMALL_BODY_BYTES, slow_clients.MAX_HEAD_BYTES
 GET = b"GET /predict?ticker=TSLA HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -109,14 +111,24 @@ def test_whoever_sends_nothing_is_cut_off(hasty, pair):
     assert mine.cut_off == "too slow in sending, 0 bytes so far"
 
 
-def test_whoever_drips_is_cut_off(hasty, pair):
+@pytest.fixture
+def clock(monkeypatch) -> list[float]:
+    """The time by which patience is used up: the client moves it, and the machine's own is no part of it."""
+    now = [0.0]
+    monkeypatch.setattr(slow_clients, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(slow_clients, "PATIENCE_SECONDS", float(PATIENCE))
+    return now
+
+
+def test_whoever_drips_is_cut_off(clock, pair):
     """A byte now and then wins nothing back."""
     mine, theirs = pair
     mine.begin_request()
     ended = threading.Event()
 
     def drip() -> None:
-        while not ended.wait(0.01):
+        while not ended.wait(0.001):
+            clock[0] += PATIENCE / 100
             theirs.send(b"a")
 
     dripping = threading.Thread(target=drip)
@@ -136,25 +148,29 @@ def test_whoever_does_not_read_is_cut_off(hasty, pair):
         mine.sendall(b"a" * 50_000_000)
 
 
-def test_whoever_reads_steadily_gets_everything(hasty, pair, monkeypatch):
-    """Slower than patience as a whole, but never stalling for it."""
-    monkeypatch.setattr(slow_clients, "BYTES_PER_SECOND", 100_000)
+def test_whoever_reads_steadily_gets_everything(clock, pair, monkeypatch):
+    """Twice as fast as he must, slower than patience as a whole, and never stalling for it."""
+    data = bytes(range(256)) * 8000
+    monkeypatch.setattr(slow_clients, "BYTES_PER_SECOND", len(data) // (4 * PATIENCE))
     mine, theirs = pair
     mine.begin_request()
-    data = bytes(range(256)) * 8000
     read = bytearray()
     pauses = threading.Event()
 
     def take() -> None:
         while len(read) < len(data):
-            read.extend(theirs.recv(20_000))
-            pauses.wait(0.01)
+            part = theirs.recv(20_000)
+            clock[0] += len(part) / (2 * slow_clients.BYTES_PER_SECOND)
+            read.extend(part)
+            # Somebody who waits is told of what is read.
+            pauses.wait(0.001)
 
     reading = threading.Thread(target=take)
     reading.start()
     mine.sendall(data)
     reading.join()
     assert read == data
+    assert clock[0] > 1.9 * PATIENCE
 
 
 def test_what_was_read_ahead_comes_first(pair):

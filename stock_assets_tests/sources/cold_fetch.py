@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stock_assets.core import errors
 from stock_assets.sources import yahoo
+from stock_assets_tests.place import PATIENCE
 
 PRELOADED = ["yfinance", "peewee", "curl_cffi", "stock_assets.sources.yahoo", __name__]
 """What a process has loaded when it starts, so that the processes meet in the files and not in imports."""
@@ -16,7 +17,7 @@ def fetch(
     url: str, folder: Path, ticker: str, together: Barrier, away: Event, told: "Queue[tuple[str, int | str]]"
 ) -> None:
     """Fetch `ticker` as soon as all are `together`, setting `away` before; tell (ticker, number of bars or error)."""
-    source = yahoo.YahooSource(url, folder, requests_per_minute=6000)
+    source = yahoo.YahooSource(url, folder, timeout=PATIENCE, requests_per_minute=6000)
     together.wait()
     away.set()
     try:

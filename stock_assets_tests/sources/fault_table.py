@@ -16,17 +16,21 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
+from curl_cffi import requests
 
 from stock_assets.core import errors
 from stock_assets.defs import retries
-from stock_assets.sources import base, yahoo
+from stock_assets.sources import base, yahoo, yahoo_session
+from stock_assets_tests.monitoring import servers
 from stock_assets_tests.yahoo_server import COOKIE, CRUMB, QUOTE, Fault, YahooServer
 
 TICKER = "NVDA"
 FRIDAY = dt.date(2021, 7, 23)
-TIMEOUT = 0.3
+TIMEOUT, PATIENT = 0.3, 120.0
+"""Time-outs of requests, in seconds: of those that are never answered as a fault wants it, and of all others."""
 
 PRICES = "prices"
 UNAVAILABLE = errors.SourceUnavailableError
@@ -297,11 +301,33 @@ TABLE = [
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of a line: prices or the error; histories asked for; seconds."""
+    """What came of a line: prices or the error; histories asked for; requests that were given up; seconds."""
 
     came: base.PriceHistory | errors.SourceError
     histories: int
+    given_up: int
     seconds: float
+
+
+class HastySession(yahoo_session.YahooSession):
+    """Gives up soon what `server` will not answer because of a fault, and has patience with all else."""
+
+    def __init__(self, server: YahooServer) -> None:
+        super().__init__(server.url, PATIENT)
+        self._server = server
+        self.asked = 0
+        self.given_up = 0
+
+    def request(self, method: Any, url: str, *args: Any, **options: Any) -> requests.Response:
+        path = urlsplit(url).path
+        fault = self._server.faults.get(path.removeprefix(yahoo_session.CHART_PATH), Fault())
+        self._longest = TIMEOUT if fault.delay or fault.trickle else PATIENT
+        self.asked += 1
+        try:
+            return super().request(method, url, *args, **options)
+        except requests.exceptions.Timeout:
+            self.given_up += 1
+            raise
 
 
 def ticker_of(fault: Line) -> str:
@@ -319,7 +345,9 @@ def faulty(fault: Line, cache_dir: Path) -> Iterator[tuple[YahooServer, yahoo.Ya
     known = [TICKER, *(ticker for ticker in fault.made if ticker.startswith("COLD"))]
     with YahooServer({ticker: nvda() for ticker in known}) as server:
         server.faults.update(fault.made)
-        yield server, yahoo.YahooSource(server.url, cache_dir, timeout=TIMEOUT)
+        source = yahoo.YahooSource(server.url, cache_dir, timeout=PATIENT)
+        source._session = HastySession(server)
+        yield server, source
 
 
 def run(fault: Line, cache_dir: Path, *, tries: int = 1) -> Result:
@@ -330,8 +358,9 @@ def run(fault: Line, cache_dir: Path, *, tries: int = 1) -> Result:
 
 def fetch(fault: Line, server: YahooServer, source: yahoo.YahooSource, *, tries: int = 1) -> Result:
     """See `run`."""
-    ticker, started = ticker_of(fault), time.perf_counter()
-    before = server.histories_requested(ticker)
+    ticker, started, session = ticker_of(fault), time.perf_counter(), source._session
+    assert isinstance(session, HastySession)
+    before, given_up = server.histories_requested(ticker), session.given_up
     for _ in range(tries):
         try:
             came = source.fetch(ticker, FRIDAY)
@@ -339,7 +368,10 @@ def fetch(fault: Line, server: YahooServer, source: yahoo.YahooSource, *, tries:
             came = error
         if not isinstance(came, errors.SourceUnavailableError):
             break
-    return Result(came, server.histories_requested(ticker) - before, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    # What was given up may not have been read yet.
+    servers.until(lambda: len(server.requests) >= session.asked)
+    return Result(came, server.histories_requested(ticker) - before, session.given_up - given_up, seconds)
 
 
 def learn_time_zone(cache_dir: Path) -> None:

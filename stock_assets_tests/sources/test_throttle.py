@@ -187,6 +187,5 @@ def test_a_process_killed_with_the_lock_in_its_hands_holds_up_nobody(file: Path)
         assert process.stdout.readline() == "locked\n"
         process.send_signal(signal.SIGKILL)
 
-    started = time.monotonic()
+    # It would wait for the lock as long as somebody holds it.
     assert tokens.take() == 0
-    assert time.monotonic() - started < 1

@@ -4,13 +4,14 @@ import datetime as dt
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from stock_assets.core import errors, sessions
 from stock_assets.sources import base, simulated, throttle, yahoo
-from stock_assets_tests.sources.fault_table import FRIDAY, nvda
+from stock_assets_tests.sources.fault_table import FRIDAY, PATIENT, nvda
 from stock_assets_tests.yahoo_server import CRUMB, Fault, YahooServer
 
 THURSDAY = dt.date(2021, 7, 22)
@@ -29,7 +30,7 @@ def server() -> Iterator[YahooServer]:
 
 @pytest.fixture
 def source(server: YahooServer, cache_dir: Path) -> yahoo.YahooSource:
-    return yahoo.YahooSource(server.url, cache_dir, timeout=2)
+    return yahoo.YahooSource(server.url, cache_dir, timeout=PATIENT)
 
 
 def test_all_sessions_of_a_ticker_cost_one_request(source: yahoo.YahooSource, server: YahooServer) -> None:
@@ -44,7 +45,7 @@ def test_an_answer_serves_only_sessions_that_were_over_when_it_was_asked_for(
 ) -> None:
     thursday_evening, friday_evening = (sessions.available_from(session) for session in (THURSDAY, FRIDAY))
     clock = [thursday_evening]
-    source = yahoo.YahooSource(server.url, cache_dir, now=lambda: clock[0])
+    source = yahoo.YahooSource(server.url, cache_dir, timeout=PATIENT, now=lambda: clock[0])
     server.as_of = THURSDAY
     assert len(source.fetch("NVDA", THURSDAY).bars) == 5
 
@@ -134,7 +135,7 @@ def test_how_many_requests_a_good_fetch_makes(server: YahooServer, cache_dir: Pa
     yfinance.data.SingletonMeta._instances.clear()  # as in a new process
     server.histories["FIRST"] = nvda()
     # yfinance keeps no cookie of a host without "yahoo" in its name.
-    source = yahoo.YahooSource(server.url.replace("127.0.0.1", "yahoo.localhost"), cache_dir)
+    source = yahoo.YahooSource(server.url.replace("127.0.0.1", "yahoo.localhost"), cache_dir, timeout=PATIENT)
     source.fetch("FIRST", FRIDAY)
     assert [request.path for request in server.requests] == [
         "/",  # cookie
@@ -158,9 +159,9 @@ def test_how_many_requests_a_good_fetch_makes(server: YahooServer, cache_dir: Pa
 def test_each_request_takes_a_token(server: YahooServer, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
     monkeypatch.setattr(throttle.Throttle, "take", lambda tokens: taken.append(len(server.requests)) or 0.0)
-    source = yahoo.YahooSource(server.url, cache_dir, requests_per_minute=120)
+    source = yahoo.YahooSource(server.url, cache_dir, timeout=PATIENT, requests_per_minute=120)
 
-    assert source.is_reachable(2)
+    assert source.is_reachable(PATIENT)
     source.fetch("NVDA", FRIDAY)
     with pytest.raises(errors.NoPricesError):
         source.fetch("UNKNOWN", FRIDAY)
@@ -169,34 +170,49 @@ def test_each_request_takes_a_token(server: YahooServer, cache_dir: Path, monkey
     assert taken == list(range(len(server.requests)))
 
 
-def empty_bucket(cache_dir: Path, per_minute: float, *, wait: float) -> None:
-    """Leave the next token `wait` seconds away."""
-    taken = throttle.Throttle(cache_dir / "requests", per_minute, sleep=lambda seconds: None)
-    while taken.take() < wait - 60 / per_minute:
+def without_tokens(
+    server: YahooServer, cache_dir: Path, per_minute: float, *, wait: float
+) -> tuple[yahoo.YahooSource, list[float]]:
+    """A source whose next token is `wait` seconds away by a clock that only moves when it sleeps, and that clock."""
+    clock = [1_700_000_000.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    file = cache_dir / f"requests of {clock[0] + wait}"
+    source = yahoo.YahooSource(server.url, cache_dir, timeout=PATIENT)
+    source._tokens = throttle.Throttle(file, per_minute, clock=lambda: clock[0], sleep=sleep)
+    others = throttle.Throttle(file, per_minute, clock=lambda: clock[0], sleep=lambda seconds: None)
+    while others.take() < wait - 60 / per_minute:
         pass
+    return source, clock
 
 
-def test_waiting_for_a_token_is_not_part_of_the_time_out(server: YahooServer, cache_dir: Path) -> None:
-    source = yahoo.YahooSource(server.url, cache_dir, timeout=0.2, requests_per_minute=120)
-    source.fetch("NVDA", FRIDAY)
-    source.forget("NVDA")
-    empty_bucket(cache_dir, 120, wait=0.5)
+def test_waiting_for_a_token_is_not_part_of_the_time_out(
+    server: YahooServer, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is over before the time-out of the request, which is whole, begins."""
+    from curl_cffi import requests
 
+    source, clock = without_tokens(server, cache_dir, 120, wait=60)
+    before, request, begun = clock[0], requests.Session.request, []
+
+    def noted(session: requests.Session, *args: Any, **options: Any) -> requests.Response:
+        begun.append((clock[0] - before, options["timeout"]))
+        return request(session, *args, **options)
+
+    monkeypatch.setattr(requests.Session, "request", noted)
     assert len(source.fetch("NVDA", FRIDAY).bars) == 6
+    assert begun[0] == pytest.approx((60, PATIENT), abs=1e-5)
 
 
 def test_no_token_in_sight_is_a_passing_fault_that_says_when(server: YahooServer, cache_dir: Path) -> None:
-    source = yahoo.YahooSource(server.url, cache_dir, requests_per_minute=60)
-    before = len(server.requests)
-    empty_bucket(cache_dir, 60, wait=120)
-    try:
-        with pytest.raises(
-            errors.SourceUnavailableError,
-            match=r"NVDA 2021-07-23: no answer from Yahoo: .*not sent: the next of 60 requests a minute is 12\d s away",
-        ) as raised:
-            source.fetch("NVDA", FRIDAY)
-    finally:
-        (cache_dir / "requests").unlink()
+    source, _ = without_tokens(server, cache_dir, 60, wait=121)
+    with pytest.raises(
+        errors.SourceUnavailableError,
+        match=r"NVDA 2021-07-23: no answer from Yahoo: .*not sent: the next of 60 requests a minute is 121 s away",
+    ) as raised:
+        source.fetch("NVDA", FRIDAY)
 
-    assert raised.value.retry_after == pytest.approx(120, abs=3)
-    assert len(server.requests) == before
+    assert raised.value.retry_after == pytest.approx(121, abs=1e-5)
+    assert server.requests == []

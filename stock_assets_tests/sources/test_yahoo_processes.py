@@ -11,6 +11,7 @@ import peewee
 import pytest
 
 from stock_assets.sources import yahoo
+from stock_assets_tests.place import PATIENCE
 from stock_assets_tests.sources import cold_fetch
 from stock_assets_tests.sources.fault_table import FRIDAY, nvda
 from stock_assets_tests.yahoo_server import COOKIE, Fault, YahooServer
@@ -62,7 +63,7 @@ class ColdFetches:
 
     def told(self) -> dict[str, int | str]:
         """Number of bars, or the error, of each ticker."""
-        told = dict(self._told.get(timeout=60) for _ in self._processes)
+        told = dict(self._told.get(timeout=PATIENCE) for _ in self._processes)
         for process in self._processes:
             process.join()
         return told
@@ -97,7 +98,7 @@ def source(server: YahooServer, cache_dir: Path) -> Iterator[yahoo.YahooSource]:
     from yfinance import cache
 
     yfinance.data.SingletonMeta._instances.clear()  # without a cookie, as in a new process
-    yield yahoo.YahooSource(url_of(server), cache_dir)
+    yield yahoo.YahooSource(url_of(server), cache_dir, timeout=PATIENCE)
     if (cookies := cache.get_cookie_cache()) is not None:
         cookies.dummy = False
 
@@ -134,5 +135,5 @@ def test_a_stored_cookie_that_yfinance_can_not_use_is_thrown_away(
     # ... and the next process.
     yfinance.data.SingletonMeta._instances.clear()
     yfinance.cache.get_cookie_cache().dummy = False
-    later = yahoo.YahooSource(source.base_url, source.cache_dir)
+    later = yahoo.YahooSource(source.base_url, source.cache_dir, timeout=PATIENCE)
     assert len(later.fetch("NVDA", FRIDAY).bars) == 6

@@ -26,6 +26,7 @@ from stock_assets.core.errors import (
 from stock_assets.storage import folders, seals
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets_tests import s3
+from stock_assets_tests.place import PATIENCE
 from stock_assets_tests.storage import killed_writers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -402,7 +403,7 @@ def killed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     return [base / str(number) for number in range(int(done.stdout))]
 
