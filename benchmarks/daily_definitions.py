@@ -19,7 +19,7 @@ ALONE = "STOCK_ASSETS_BENCHMARK_ALONE"
 UNTRAINED = "STOCK_ASSETS_BENCHMARK_UNTRAINED"
 
 _behind = dt.timedelta(seconds=float(os.environ[BEHIND]))
-_due, _turns = evenings.due, evenings.turns
+_due = evenings.due
 
 
 class _ClockBehind:
@@ -32,11 +32,7 @@ def _due_on_that_evening(tick: dt.datetime, *given: Any, **named: Any) -> Any:
     return [one._replace(training=False) for one in due] if UNTRAINED in os.environ else due
 
 
-def _turns_on_that_evening(tick: dt.datetime, *given: Any, **named: Any) -> Any:
-    return [] if UNTRAINED in os.environ else _turns(tick - _behind, *given, **named)
-
-
-evenings.due, evenings.turns = _due_on_that_evening, _turns_on_that_evening
+evenings.due = _due_on_that_evening
 schedules.TICKS = ("* * * * *",)
 schedules.MOST_ALONE = int(os.environ.get(ALONE, schedules.MOST_ALONE))
 defs = build_defs(clock=_ClockBehind())
