@@ -1,4 +1,4 @@
-"""Evenings of two tickers are measured and recorded, and what is made of records is right. No test looks at a time."""
+"""An evening of two tickers is measured and recorded, and what is made of records is right. No test looks at a time."""
 
 import dataclasses
 import json
@@ -130,27 +130,23 @@ def test_the_picture_is_a_png():
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux's /proc")
-def test_two_evenings_of_two_tickers_are_measured_once_each(tmp_path):
-    def run(evenings: int) -> subprocess.CompletedProcess:
-        words = ("--tickers", "2", "--evenings", str(evenings), "--to", str(tmp_path))
-        command = [sys.executable, "-m", "benchmarks.scale", *words]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-
-    run(1)
-    done = run(2)
-    assert "evening 1 of 2" not in done.stderr
-    assert "evening 2 of 2" in done.stderr
-    first, second = scale.read(tmp_path / "evenings.jsonl")
-    assert (first.evening, second.evening) == (1, 2)
-    assert first.session < second.session
-    for record in (first, second):
-        assert not record.cut
-        assert record.runs == record.tickers == 2
-        # Of each ticker at least its chart.
-        assert record.requests >= 2
-        assert 0 < record.forecast_seconds < record.seconds
-        assert record.run_peak < record.all_peak
-        assert record.event_rows > 0
-    # Unchanged history is there already.
-    assert second.artefact_bytes < first.artefact_bytes
+def test_an_evening_of_two_tickers_is_measured_once(tmp_path):
+    words = ("--tickers", "2", "--evenings", "1", "--to", str(tmp_path))
+    command = [sys.executable, "-m", "benchmarks.scale", *words]
+    first, second = (
+        subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True) for _ in ("first", "second")
+    )
+    assert "2 tickers, evening 1 of 1" in first.stderr
+    assert second.stderr == ""
+    [record] = scale.read(tmp_path / "evenings.jsonl")
+    assert (record.evening, record.cut) == (1, False)
+    # Where the machine is busy, a tick may ask again for what the one before hasn't got to yet.
+    assert record.runs >= record.tickers == 2
+    # Of each ticker what time zone it is in, and its chart.
+    assert record.requests >= 4
+    assert 0 < record.forecast_seconds < record.seconds
+    assert record.run_peak < record.all_peak
+    assert record.event_rows > 0
+    # Two whole histories at least.
+    assert record.artefact_bytes > 2_000_000
     assert (tmp_path / "scale.png").stat().st_size > 0

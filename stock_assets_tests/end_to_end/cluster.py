@@ -1,13 +1,16 @@
 """What deploy/celery starts, each service on a machine of its own: folders, home, logs and watchlist that no other
 sees. In common they have what machines have: two databases, the queue, and a bucket. No test lives here.
 
-    with cluster.of(folder, ("GOOD", "FINE"), postgres_socket) as made:
+    with cluster.of(folder, ("GOOD", "FINE"), postgres_socket, evening) as made:
         run = made.server.launch("whole_graph_job", "GOOD", session)
         made.kill(cluster.WORKERS[0])
+
+They load `scheduled_definitions`, whose schedules know of one evening and are off until switched on.
 """
 
 import contextlib
-import json
+import dataclasses
+import datetime as dt
 import os
 import re
 import signal
@@ -22,9 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import sqlalchemy as sa
 import yaml
 
 from stock_assets.settings import project_root
+from stock_assets.storage import formats, models, tables
+from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets_tests import postgres, s3
 from stock_assets_tests.defs.graph import SMALL_MODEL
 from stock_assets_tests.end_to_end.ui_server import Server
@@ -34,9 +40,14 @@ from stock_assets_tests.redis_server import RedisServer
 DEPLOY = project_root() / "deploy" / "celery"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 WORKERS = ("worker 1", "worker 2")
-SECONDS = 240
-"""How long to wait for anything: ten times what it takes on a quiet machine."""
+STAND_IN = "worker 3"
+"""A machine that is there from the moment that `start` is told of it."""
+SECONDS = 1800
+"""How long to wait for anything: twenty times what the longest of it takes on a quiet machine."""
+SILENCE_SECONDS = 10
+"""After which a worker is taken for dead: many times what one that lives needs for an answer, however busy it is."""
 
+_DEFINITIONS = "stock_assets_tests.end_to_end.scheduled_definitions"
 _BIN = Path(sys.executable).parent
 _PORTS = ("3000", "4000")
 _REPOSITORY = {"repositoryLocationName": "stock_assets.definitions", "repositoryName": "__repository__"}
@@ -47,23 +58,19 @@ _RUNS = """
 _EVENTS = """
     query ($id: ID!) {
       logsForRun(runId: $id, limit: 5000) { ... on EventConnection { events {
-        __typename ... on MaterializationEvent { assetKey { path } }
+        __typename ... on MaterializationEvent { partition assetKey { path } }
       } } }
     }"""
 _SCHEDULES = """
     query ($repository: RepositorySelector!) {
       schedulesOrError(repositorySelector: $repository) { ... on Schedules { results { scheduleState { id } } } }
     }"""
+_START_SCHEDULE = """
+    mutation ($selector: ScheduleSelector!) { done: startSchedule(scheduleSelector: $selector) { __typename } }"""
 _STOP_SCHEDULE = """
     mutation ($id: String!) { done: stopRunningSchedule(id: $id) { __typename } }"""
 _STOP = """
     mutation ($id: String!) { done: terminateRun(runId: $id) { __typename } }"""
-_LAUNCH = """
-    mutation ($params: ExecutionParams!) {
-      launchPipelineExecution(executionParams: $params) {
-        __typename ... on LaunchRunSuccess { run { runId } } ... on Error { message }
-      }
-    }"""
 
 
 class Cluster:
@@ -76,11 +83,25 @@ class Cluster:
         self._processes: dict[str, subprocess.Popen] = {}
         self.server = Server(f"http://127.0.0.1:{self._ports['3000']}", Path(variables["STOCK_ASSETS_DATA_DIR"]))
 
+    @property
+    def data(self) -> str:
+        """URL of where artefacts are in the bucket."""
+        return self._variables["STOCK_ASSETS_DATA_DIR"]
+
+    def rows(self, query: sa.Select) -> list[tuple]:
+        """What the monitoring database has."""
+        engine = sa.create_engine(self._variables["STOCK_ASSETS_DATABASE_URL"])
+        try:
+            with engine.connect() as connection:
+                return [tuple(row) for row in connection.execute(query)]
+        finally:
+            engine.dispose()
+
     def files(self) -> dict[str, bytes]:
         """Content by relative path of everything in the bucket."""
         import s3fs
 
-        root = self._variables["STOCK_ASSETS_DATA_DIR"].removeprefix("s3://")
+        root = self.data.removeprefix("s3://")
         bucket = s3fs.S3FileSystem(use_listings_cache=False)
         return {path.removeprefix(f"{root}/"): bucket.cat_file(path) for path in bucket.find(root)}
 
@@ -92,7 +113,7 @@ class Cluster:
             home.mkdir(parents=True)
             (here / "watchlist.yaml").write_text(f"model: {SMALL_MODEL}\ntickers: [{', '.join(self._tickers)}]\n")
             configured = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
-            configured["run_launcher"]["config"]["silence_seconds"] = 6
+            configured["run_launcher"]["config"]["silence_seconds"] = SILENCE_SECONDS
             configured["run_monitoring"] |= {"poll_interval_seconds": 2, "cancellation_thread_poll_interval_seconds": 2}
             configured["concurrency"]["runs"]["max_concurrent_runs"] = len(WORKERS)
             (home / "dagster.yaml").write_text(yaml.safe_dump(configured))
@@ -118,7 +139,8 @@ class Cluster:
         here = self.machine(name)
         command = COMPOSE["services"][name.partition(" ")[0]]["command"]
         words = [re.sub(r"^\$\{RUNS:-\d+\}$", "1", word).replace("0.0.0.0", "127.0.0.1") for word in command]
-        words = [self._ports.get(word, word) for word in words]
+        instead = self._ports | {"stock_assets.definitions": _DEFINITIONS}
+        words = [instead.get(word, word) for word in words]
         with (here / "told.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 [str(_BIN / words[0]), *words[1:]],
@@ -176,17 +198,14 @@ class Cluster:
             time.sleep(0.2)
         return told
 
-    def launch(self, job: str, config: dict[str, Any]) -> str:
-        """Start a job without partitions; the run's id."""
-        params = {"selector": _REPOSITORY | {"pipelineName": job}, "runConfigData": json.dumps(config)}
-        launched = self.server.ask(_LAUNCH, params=params)["launchPipelineExecution"]
-        assert launched["__typename"] == "LaunchRunSuccess", launched
-        return launched["run"]["runId"]
-
     def stop_run(self, run_id: str) -> None:
         """As the button of the UI does."""
         answer = self.server.ask(_STOP, id=run_id)
         assert answer["done"]["__typename"] == "TerminateRunSuccess", answer
+
+    def switch_on(self, schedule: str) -> None:
+        answer = self.server.ask(_START_SCHEDULE, selector=_REPOSITORY | {"scheduleName": schedule})
+        assert answer["done"]["__typename"] == "ScheduleStateResult", answer
 
     def switch_schedules_off(self) -> None:
         found = self.server.ask(_SCHEDULES, repository=_REPOSITORY)["schedulesOrError"]["results"]
@@ -213,19 +232,28 @@ class Cluster:
 
     def materialised(self, run_id: str) -> list[str]:
         """Assets, in the order in which the run made them."""
+        return [asset for asset, _ in self.made_by(run_id)]
+
+    def made_by(self, run_id: str) -> list[tuple[str, str]]:
+        """(asset, partition), in the order in which the run made them."""
         events = self.server.ask(_EVENTS, id=run_id)["logsForRun"]["events"]
-        return [event["assetKey"]["path"][-1] for event in events if event["__typename"] == "MaterializationEvent"]
+        made = [event for event in events if event["__typename"] == "MaterializationEvent"]
+        return [(event["assetKey"]["path"][-1], event["partition"]) for event in made]
 
     def worker_of(self, run_id: str) -> str:
         """The machine on which the run is made, by its assets' logs, which name the run."""
-        logs = {name: [*(self.machine(name) / "logs").glob("*.log")] for name in WORKERS}
-        [worker] = [name for name in WORKERS if any(run_id in log.read_text() for log in logs[name])]
+        workers = [name for name in self._processes if name.startswith("worker")]
+        logs = {name: [*(self.machine(name) / "logs").glob("*.log")] for name in workers}
+        [worker] = [name for name in workers if any(run_id in log.read_text() for log in logs[name])]
         return worker
 
 
 @contextmanager
-def of(folder: Path, tickers: Sequence[str], postgres_socket: Path) -> Iterator[Cluster]:
-    """All of deploy/celery but the forecasts over HTTP, with two workers of a run each; schedules are off."""
+def of(folder: Path, tickers: Sequence[str], postgres_socket: Path, evening: dt.datetime) -> Iterator[Cluster]:
+    """All of deploy/celery but the forecasts over HTTP, with two workers of a run each; schedules are off.
+
+    `evening`: the moment that schedules take it for, once they are on.
+    """
     queue = RedisServer(folder / "queue")
     history, monitoring = (_database(postgres_socket) for _ in range(2))
     with s3.server() as url, s3.bucket(url) as bucket:
@@ -236,6 +264,7 @@ def of(folder: Path, tickers: Sequence[str], postgres_socket: Path) -> Iterator[
             "STOCK_ASSETS_DATA_DIR": f"s3://{bucket}/stock_assets",
             "STOCK_ASSETS_SOURCE": "simulated",
             "STOCK_ASSETS_FIRST_SESSION": "2013-01-02",
+            "SCHEDULED_EVENING": evening.isoformat(),
         }
         made = Cluster(folder, tickers, queue, variables)
         try:
@@ -255,13 +284,13 @@ def of(folder: Path, tickers: Sequence[str], postgres_socket: Path) -> Iterator[
 
 
 def _database(socket: Path) -> str:
-    """A new one on the server, which lets go of a machine that stands still as that of compose.yaml does, but soon."""
+    """A new one on the server. It lets go of a machine that stands still as that of compose.yaml does, but sooner."""
     [seconds] = [word for word in COMPOSE["services"]["database"]["command"] if "idle_in_transaction" in word]
     setting, _, _ = seconds.removeprefix("-c").partition("=")
     name = f"cluster-{uuid.uuid4().hex}"
     url = postgres.create_database(socket, name)
     with psycopg.connect(host=str(socket), user="postgres", dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"ALTER DATABASE \"{name}\" SET {setting} = '3s'")
+        connection.execute(f"ALTER DATABASE \"{name}\" SET {setting} = '{SILENCE_SECONDS}s'")
     return url
 
 
@@ -270,6 +299,21 @@ def alone(folder: Path, tickers: Sequence[str]) -> Place:
     place = Place(folder, {"STOCK_ASSETS_SOURCE": "simulated", "STOCK_ASSETS_FIRST_SESSION": "2013-01-02"})
     place.watchlist.write_text(f"model: {SMALL_MODEL}\ntickers: [{', '.join(tickers)}]\n")
     return place
+
+
+def share_out(store: ArtefactStore, session: dt.date, owner: str, heirs: Sequence[str]) -> None:
+    """Give `heirs` what forecasts and reports need of the training of `owner`, as if each had been trained itself."""
+    who = {"ticker": owner, "as_of": session}
+    model = models.decode_model(store.read("model", owner, session), **who)
+    evaluation = formats.decode_json(store.read("evaluation", owner, session)[".json"], asset="evaluation", **who)
+    backtest = tables.decode(store.read("backtest", owner, session), asset="backtest", **who)
+    for heir in heirs:
+        whose = {"ticker": heir}
+        theirs = dataclasses.replace(model, card=model.card | whose)
+        store.write("model", heir, session, models.encode_model(theirs))
+        store.write("evaluation", heir, session, {".json": formats.encode_json(evaluation | whose)})
+        named = {"asset": "backtest", "ticker": heir, "as_of": session, "source": backtest.attrs["source"]}
+        store.write("backtest", heir, session, tables.encode(backtest, **named))
 
 
 def _free_port() -> int:
