@@ -56,8 +56,8 @@ _RUNS = """
       runsOrError(filter: $filter) { ... on Runs { results { id status jobName tags { key value } } } }
     }"""
 _EVENTS = """
-    query ($id: ID!) {
-      logsForRun(runId: $id, limit: 5000) { ... on EventConnection { events {
+    query ($id: ID!, $after: String) {
+      logsForRun(runId: $id, afterCursor: $after) { ... on EventConnection { cursor hasMore events {
         __typename ... on MaterializationEvent { partition assetKey { path } }
       } } }
     }"""
@@ -236,7 +236,11 @@ class Cluster:
 
     def made_by(self, run_id: str) -> list[tuple[str, str]]:
         """(asset, partition), in the order in which the run made them."""
-        events = self.server.ask(_EVENTS, id=run_id)["logsForRun"]["events"]
+        events, told = [], {"cursor": None, "hasMore": True}
+        while told["hasMore"]:
+            # A thousand at most are told at once.
+            told = self.server.ask(_EVENTS, id=run_id, after=told["cursor"])["logsForRun"]
+            events += told["events"]
         made = [event for event in events if event["__typename"] == "MaterializationEvent"]
         return [(event["assetKey"]["path"][-1], event["partition"]) for event in made]
 
