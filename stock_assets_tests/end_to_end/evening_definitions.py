@@ -1,7 +1,8 @@
 """Our definitions as a code location for tests that don't wait for hours: another clock, and everything ticks at once.
 
 Loaded by the processes of `services`, not by pytest. The clock tells what is written in the file that EVENINGS_CLOCK
-names; schedules tick every minute and sensors whenever the daemon looks. All else is as in `stock_assets.definitions`.
+names; schedules tick every minute and sensors whenever the daemon looks; Yahoo is waited for with patience. All else is
+as in `stock_assets.definitions`.
 """
 
 import datetime as dt
@@ -12,7 +13,10 @@ from typing import Any
 
 from stock_assets.core import evenings
 from stock_assets.definitions import build_defs
-from stock_assets.defs import freshness_sensor, schedules, sensors, watchlist_sensor
+from stock_assets.defs import freshness_sensor, resources, schedules, sensors, watchlist_sensor
+from stock_assets.settings import Settings
+from stock_assets.sources.yahoo import YahooSource
+from stock_assets_tests.place import PATIENCE
 
 VARIABLE = "EVENINGS_CLOCK"
 
@@ -40,8 +44,16 @@ def _by(clock: WrittenClock, due: Callable[..., Any]) -> Callable[..., Any]:
     return due_by_the_clock
 
 
+def _patient(settings: Settings) -> YahooSource:
+    """Yahoo's client, which waits for an answer however slow this machine is."""
+    source = yahoo(settings)
+    source.timeout = PATIENCE
+    return source
+
+
 clock = WrittenClock(Path(os.environ[VARIABLE]))
 evenings.due = _by(clock, evenings.due)
+yahoo, resources.yahoo = resources.yahoo, _patient
 schedules.TICKS = ("* * * * *",)
 sensors.SECONDS = freshness_sensor.EVERY_SECONDS = 1
 watchlist_sensor.EVERY_SECONDS = 15

@@ -88,12 +88,16 @@ class World:
         if moments:
             self.services.clock.set(min(moments))
 
+    def every_end_is_known(self) -> bool:
+        """Whether every finished run is in the database."""
+        known = {run_id for (run_id,) in self.rows(tables.runs, "run_id")}
+        return all(run["id"] in known for run in self.runs(*_FINISHED))
+
     def everything_is_told(self) -> None:
         """Wait until every finished run is in the database, and nothing waits to be told or sent."""
 
         def done() -> bool:
-            known = {run_id for (run_id,) in self.rows(tables.runs, "run_id")}
-            if any(run["id"] not in known for run in self.runs(*_FINISHED)):
+            if not self.every_end_is_known():
                 return False
             waits = [message for (message,) in self.rows(tables.message_conditions, "message_id") if message is None]
             unsent = [taken for (taken,) in self.rows(tables.deliveries, "delivered") if taken is None]

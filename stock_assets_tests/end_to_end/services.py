@@ -30,13 +30,11 @@ import yaml
 
 from stock_assets.commands import home
 from stock_assets.settings import project_root
-from stock_assets_tests.end_to_end.ui_server import Server
+from stock_assets_tests.end_to_end.ui_server import LOCATION, REPOSITORY, Server
 from stock_assets_tests.place import PATIENCE, Place, free_port
 
 CODE, WEB, DAEMON = "code", "web", "daemon"
 NAMES = (CODE, WEB, DAEMON)
-_LOCATION = "stock_assets.definitions"
-_REPOSITORY = {"repositoryLocationName": _LOCATION, "repositoryName": "__repository__"}
 _DEFINITIONS = "stock_assets_tests.end_to_end.evening_definitions"
 _POLL = 0.2
 _STARTED = re.compile(r"Started process for run \(pid: (\d+)\)")
@@ -44,16 +42,8 @@ _EVENTS = """
     query ($id: ID!) {
       logsForRun(runId: $id) { ... on EventConnection { events { ... on MessageEvent { message } } } }
     }"""
-_SCHEDULES = """
-    query ($repository: RepositorySelector!) {
-      schedulesOrError(repositorySelector: $repository) {
-        ... on Schedules { results { name scheduleState { id status } } }
-      }
-    }"""
 _START_SCHEDULE = """
     mutation ($selector: ScheduleSelector!) { done: startSchedule(scheduleSelector: $selector) { __typename } }"""
-_STOP_SCHEDULE = """
-    mutation ($id: String!) { done: stopRunningSchedule(id: $id) { __typename } }"""
 _DRY_RUN = """
     mutation ($selector: ScheduleSelector!, $timestamp: Float) {
       scheduleDryRun(selectorData: $selector, timestamp: $timestamp) {
@@ -104,7 +94,7 @@ class Services:
         configured = yaml.safe_load((project_root() / "dagster.yaml").read_text())
         configured["run_monitoring"] |= monitoring or {}
         (self._home / "dagster.yaml").write_text(yaml.safe_dump(configured))
-        grpc = {"host": "127.0.0.1", "port": self._ports[CODE], "location_name": _LOCATION}
+        grpc = {"host": "127.0.0.1", "port": self._ports[CODE], "location_name": LOCATION}
         (place.folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": grpc}]}))
         self._processes: dict[str, subprocess.Popen] = {}
         self._logged: dict[str, int] = {}
@@ -186,26 +176,21 @@ class Services:
 
     def schedules(self) -> dict[str, str]:
         """Schedule -> its status."""
-        return {name: state["status"] for name, state in self._schedule_states().items()}
+        return {name: state["status"] for name, state in self.server.schedule_states().items()}
 
     def switch_schedules(self, *, on: bool) -> None:
-        """Those of the evenings."""
-        for name, state in self._schedule_states().items():
-            if name == "housekeeping_schedule":
-                continue
-            if on:
-                answer = self.server.ask(_START_SCHEDULE, selector=_REPOSITORY | {"scheduleName": name})
-            else:
-                answer = self.server.ask(_STOP_SCHEDULE, id=state["id"])
-            assert answer["done"]["__typename"] == "ScheduleStateResult", answer
-
-    def _schedule_states(self) -> dict[str, dict[str, str]]:
-        found = self.server.ask(_SCHEDULES, repository=_REPOSITORY)["schedulesOrError"]["results"]
-        return {one["name"]: one["scheduleState"] for one in found}
+        """Those of the evenings: all that are on at first."""
+        if not on:
+            self.server.stop_schedules()
+            return
+        for name, status in self.initial_schedules.items():
+            if status == "RUNNING":
+                answer = self.server.ask(_START_SCHEDULE, selector=REPOSITORY | {"scheduleName": name})
+                assert answer["done"]["__typename"] == "ScheduleStateResult", answer
 
     def dry_run(self, schedule: str, moment: dt.datetime) -> dict[str, Any]:
         """What a schedule would do at `moment`: its `runRequests`, and `skipReason`."""
-        selector = _REPOSITORY | {"scheduleName": schedule}
+        selector = REPOSITORY | {"scheduleName": schedule}
         answer = self.server.ask(_DRY_RUN, selector=selector, timestamp=moment.timestamp())
         assert answer["scheduleDryRun"]["__typename"] == "DryRunInstigationTick", answer
         told = answer["scheduleDryRun"]["evaluationResult"]

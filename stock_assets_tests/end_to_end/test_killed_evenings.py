@@ -103,6 +103,10 @@ class Evening:
 
     def disturb(self) -> None:
         """Ask for partitions, and kill all of `KILLS`, each a random moment after it is there."""
+        # However slow the machine is, one run has gone well: without the limit of time of the others.
+        self.world.launch(*self._due[0], UNHURRIED)
+        self.asked.append(self._due.pop(0))
+        self.services.until(lambda: self.world.runs("SUCCESS"), "a run went well")
         victims = self._random.sample([*KILLS], counts=[*KILLS.values()], k=sum(KILLS.values()))
         for victim in victims:
             self.services.until(lambda victim=victim: self._is_there(victim), f"{victim} is there")

@@ -40,7 +40,7 @@ def test_runs_that_are_killed_and_the_one_that_follows(csv_run: Run, alone: dict
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201 (shown when the test fails)
     moments = random.Random(seed)
-    for number in range(KILLS):
+    for _ in range(KILLS):
         process = subprocess.Popen(
             [str(PROGRAM), *RUN],
             cwd=tmp_path,
@@ -48,11 +48,13 @@ def test_runs_that_are_killed_and_the_one_that_follows(csv_run: Run, alone: dict
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        while runs_begun(place) <= number and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0.0, 2.5))
+        # At the beginning of one of its steps, but for the last, or a moment later.
+        before, steps = begun(place), moments.randrange(1, len(ALL))
+        while begun(place) < before + steps and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0.0, 0.02))
         process.kill()
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate()
         assert process.returncode == -signal.SIGKILL, out
         stored = place.files()
         for asset in ALL:
@@ -63,9 +65,9 @@ def test_runs_that_are_killed_and_the_one_that_follows(csv_run: Run, alone: dict
     assert of_stx(place) == alone
 
 
-def runs_begun(place: Place) -> int:
-    log = place.folder / "logs" / "raw_prices.log"
-    return log.read_text().count(" started, run ") if log.exists() else 0
+def begun(place: Place) -> int:
+    """How many steps of all runs have begun."""
+    return sum(log.read_text().count(" started, run ") for log in (place.folder / "logs").glob("*.log"))
 
 
 def finished(asset: str, stored: dict[str, bytes]) -> dict[str, bytes]:

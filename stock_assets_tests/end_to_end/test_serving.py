@@ -332,9 +332,15 @@ def test_told_to_stop_in_the_middle_of_a_batch_it_finishes_it(place, signal_):
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         connection.request("POST", "/predict/batch", table, {"Content-Type": "text/csv"})
         answer = connection.getresponse()
-        begun = answer.read(100_000)
+        begun = bytearray(answer.read(100_000))
         server.process.send_signal(signal_)
-        wait_until(lambda: not _accepts(server.port), "new connections are still taken")
+
+        def no_more_are_taken() -> bool:
+            # Whoever reads nothing for long is cut off.
+            begun.extend(answer.read(4096))
+            return not _accepts(server.port)
+
+        wait_until(no_more_are_taken, "new connections are still taken")
         assert server.process.poll() is None
         rest = answer.read()
         connection.close()

@@ -28,6 +28,18 @@ LAUNCH = """
       }
     }"""
 
+_SCHEDULES = """
+    query ($repository: RepositorySelector!) {
+      schedulesOrError(repositorySelector: $repository) {
+        ... on Schedules { results { name scheduleState { id status } } }
+      }
+    }"""
+_STOP_SCHEDULE = """
+    mutation ($id: String!) { done: stopRunningSchedule(id: $id) { __typename } }"""
+
+LOCATION = "stock_assets.definitions"
+REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
+
 
 class RefusedError(AssertionError):
     """The web server answered, but did not do what was asked."""
@@ -66,11 +78,7 @@ class Server:
 
     def _launch(self, job: str, tags: dict[str, str]) -> str:
         params = {
-            "selector": {
-                "repositoryLocationName": "stock_assets.definitions",
-                "repositoryName": "__repository__",
-                "pipelineName": job,
-            },
+            "selector": {**REPOSITORY, "pipelineName": job},
             "runConfigData": "{}",
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
         }
@@ -78,6 +86,18 @@ class Server:
         if launched["__typename"] != "LaunchRunSuccess":
             raise RefusedError(launched)
         return launched["run"]["runId"]
+
+    def schedule_states(self) -> dict[str, dict[str, str]]:
+        """Schedule -> the `id` of its state and its `status`."""
+        found = self.ask(_SCHEDULES, repository=REPOSITORY)["schedulesOrError"]["results"]
+        return {one["name"]: one["scheduleState"] for one in found}
+
+    def stop_schedules(self) -> None:
+        """Those that tick by themselves, at the hours of this machine's clock."""
+        for state in self.schedule_states().values():
+            if state["status"] == "RUNNING":
+                answer = self.ask(_STOP_SCHEDULE, id=state["id"])
+                assert answer["done"]["__typename"] == "ScheduleStateResult", answer
 
     def outcome(self, run_id: str) -> str:
         """How the run ended; waits for it."""
@@ -144,6 +164,8 @@ def serving(folder: Path, tickers: tuple[str, ...]) -> Iterator[Server]:
 
     try:
         until(answers, "the web server answers")
+        # Whoever tests at the hour of an evening sees no other runs than his own.
+        server.stop_schedules()
         yield server
     finally:
         stop(process)
