@@ -58,7 +58,7 @@ def assert_one_line(done: Done, code: int, *parts: str) -> None:
         (["export", "STX", "--to", "watchlist.yaml"], "'watchlist.yaml' is a file"),
         (["export", "STX", "--to", "out", "--as-of", "2020-07-04"], "2020-07-04, a Saturday, is not a session"),
         (["ui", "--port", "70000"], "70000 is not in the range 1<=x<=65535"),
-        (["watchlist", "add"], "Missing argument 'TICKER'"),
+        (["watchlist", "add"], "Missing argument 'TICKER [TICKER ...]'"),
         (["watchlist", "add", "tsla"], "TSLA is on the watchlist"),
         (["watchlist", "remove", "NVDA"], "NVDA is not on the watchlist"),
     ],
@@ -92,7 +92,7 @@ def test_a_bad_setting_is_named(here: Here, variable: str, value: str, told: str
     ("text", "told"),
     [
         ("tickers: [TSLA", "isn't valid YAML: line "),
-        ("tickers: [TSLA, tsla]", "names TSLA twice (again as entry 2); expected once"),
+        ("tickers: [TSLA, tsla]", "line 1, entry 2: the watchlist names TSLA twice; expected once"),
         ("- TSLA", "expected a list under 'tickers'"),
         ("tickers: [TSLA, ../x]", "entry 2: '../x' is not a ticker"),
     ],
