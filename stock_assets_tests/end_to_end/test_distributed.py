@@ -14,12 +14,13 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from stock_assets.core import sessions
+from stock_assets.core import evenings, sessions
 from stock_assets.defs import evening, jobs, partitions
 from stock_assets.monitoring import tables
 from stock_assets.settings import project_root
@@ -38,7 +39,11 @@ AFTER_SECOND = dt.datetime.combine(SECOND, dt.time(22, 10), dt.UTC)
 
 TICKERS = ("GOOD", "FINE", "FAIR", "WELL")
 """Those that are trained: in the first evening."""
-OTHERS = tuple(f"T{n}" for n in range(2 * evening.MOST_TICKERS - len(TICKERS)))
+_NAMES = (f"T{n}" for n in range(100))
+OTHERS = tuple(
+    islice((name for name in _NAMES if not evenings.is_its_turn(name, SECOND)), 2 * evening.MOST_TICKERS - len(TICKERS))
+)
+"""Nobody's turn to be trained is in the second evening, which so goes by two runs."""
 FOLLOWED = TICKERS + OTHERS
 NOT_THERE = "Connection refused"
 """What the daemon tells when it asks after runs, and the queue is gone."""
