@@ -9,6 +9,7 @@ not allowed) is turned into one by `of_http`.
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -125,7 +126,8 @@ def document(status: int, kind: Kind | None, detail: str, instance: str, title: 
         "title": kind.title if kind else title,
         "status": status,
         "detail": detail if len(detail) <= LONGEST_DETAIL else f"{detail[:LONGEST_DETAIL]} ...",
-        "instance": quote(instance, safe="/")[:LONGEST_INSTANCE].rstrip("%"),
+        # What is cut off in the middle of %C3 is no URI.
+        "instance": re.sub("%.?$", "", quote(instance, safe="/")[:LONGEST_INSTANCE]),
     }
 
 
