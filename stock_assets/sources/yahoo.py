@@ -162,11 +162,9 @@ class YahooSource:
             failure = error
 
         # yfinance's exceptions don't tell a missing ticker from a broken answer. The answer itself does.
-        response = self._session.last_chart
+        response, hung = self._session.last_chart, isinstance(failure, requests.exceptions.Timeout)
         if response is None:
-            silent = self._unavailable(f"{where}: no answer from Yahoo: {_told(failure)}")
-            silent.timed_out = isinstance(failure, requests.exceptions.Timeout)
-            raise silent from failure
+            raise self._unavailable(f"{where}: no answer from Yahoo: {_told(failure)}", timed_out=hung) from failure
         try:
             result = yahoo_answers.result(response.status_code, response.content, ticker=ticker, where=where)
         except errors.SourceError as problem:
@@ -174,9 +172,7 @@ class YahooSource:
                 problem.retry_after = self._session.retry_after
             raise problem from failure
         if isinstance(failure, OSError):
-            broken = self._unavailable(f"{where}: Yahoo broke off: {_told(failure)}")
-            broken.timed_out = isinstance(failure, requests.exceptions.Timeout)
-            raise broken from failure
+            raise self._unavailable(f"{where}: Yahoo broke off: {_told(failure)}", timed_out=hung) from failure
         if failure is not None or frame is None or not set(frame.columns) >= _ALWAYS_THERE:
             came = _told(failure) if frame is None else f"columns {', '.join(frame.columns)}"
             raise yahoo_answers.malformed(
@@ -226,11 +222,11 @@ class YahooSource:
             timeout=self.timeout,
         )
 
-    def _unavailable(self, message: str) -> errors.SourceUnavailableError:
+    def _unavailable(self, message: str, *, timed_out: bool = False) -> errors.SourceUnavailableError:
         """The error, with how long Yahoo asked to be left alone in any answer to this fetch."""
         if self._session.waited >= 1:
             message += f" (after waiting {self._session.waited:.0f} s for its turn among all processes' requests)"
-        return errors.SourceUnavailableError(message, retry_after=self._session.retry_after)
+        return errors.SourceUnavailableError(message, retry_after=self._session.retry_after, timed_out=timed_out)
 
     def _prepare(self) -> None:
         """Set what yfinance keeps once a process."""
