@@ -139,7 +139,6 @@ class _Found:
                 partitions.discard(partition)
             if info.latest_execution_status is AssetCheckExecutionRecordStatus.PLANNED:
                 self.planned[partition] = info.latest_planned_run_id
-                self._partitions[_IN_PROGRESS].add(partition)
             elif info.is_current:
                 self._partitions[_OUTCOMES[info.latest_execution_status]].add(partition)
         self._subsets.clear()
@@ -147,8 +146,9 @@ class _Found:
     def state(self, ended: Mapping[str, dg.DagsterRunStatus]) -> AssetCheckState:
         """As Dagster puts it together; `ended`: how runs ended, of those in which it was planned."""
         if not self._subsets:
+            partitions = {**self._partitions, _IN_PROGRESS: self.planned}
             self._subsets = {
-                status: self._subset(self._partitions[status]) for status in AssetCheckExecutionResolvedStatus
+                status: self._subset(partitions.get(status, ())) for status in AssetCheckExecutionResolvedStatus
             }
         going_on: dict[str, list[str | None]] = defaultdict(list)
         for partition, run in self.planned.items():
