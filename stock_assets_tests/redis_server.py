@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from stock_assets_tests.place import free_port
+
 _START_SECONDS = 30
 
 
@@ -19,9 +21,7 @@ class RedisServer:
         if program is None:
             pytest.skip("needs the program redis-server: apt-get install redis-server")
         folder.mkdir()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         options = {"port": self._port, "bind": "127.0.0.1", "dir": folder, "appendonly": "yes", "appendfsync": "always"}
         self._words = [program, *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
         self._log = folder / "log"

@@ -33,8 +33,8 @@ from stock_assets.storage import formats, models, tables
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets_tests import postgres, s3
 from stock_assets_tests.defs.graph import SMALL_MODEL
-from stock_assets_tests.end_to_end.ui_server import Server
-from stock_assets_tests.place import Place, clean_environment
+from stock_assets_tests.end_to_end.ui_server import REPOSITORY, Server
+from stock_assets_tests.place import Place, clean_environment, free_port
 from stock_assets_tests.redis_server import RedisServer
 
 DEPLOY = project_root() / "deploy" / "celery"
@@ -50,7 +50,6 @@ SILENCE_SECONDS = 10
 _DEFINITIONS = "stock_assets_tests.end_to_end.scheduled_definitions"
 _BIN = Path(sys.executable).parent
 _PORTS = ("3000", "4000")
-_REPOSITORY = {"repositoryLocationName": "stock_assets.definitions", "repositoryName": "__repository__"}
 _RUNS = """
     query ($filter: RunsFilter) {
       runsOrError(filter: $filter) { ... on Runs { results { id status jobName tags { key value } } } }
@@ -61,14 +60,8 @@ _EVENTS = """
         __typename ... on MaterializationEvent { partition assetKey { path } }
       } } }
     }"""
-_SCHEDULES = """
-    query ($repository: RepositorySelector!) {
-      schedulesOrError(repositorySelector: $repository) { ... on Schedules { results { scheduleState { id } } } }
-    }"""
 _START_SCHEDULE = """
     mutation ($selector: ScheduleSelector!) { done: startSchedule(scheduleSelector: $selector) { __typename } }"""
-_STOP_SCHEDULE = """
-    mutation ($id: String!) { done: stopRunningSchedule(id: $id) { __typename } }"""
 _STOP = """
     mutation ($id: String!) { done: terminateRun(runId: $id) { __typename } }"""
 
@@ -79,7 +72,7 @@ class Cluster:
     def __init__(self, folder: Path, tickers: Sequence[str], queue: RedisServer, variables: dict[str, str]) -> None:
         self.folder, self.queue = folder, queue
         self._tickers, self._variables = tickers, variables
-        self._ports = {port: str(_free_port()) for port in _PORTS}
+        self._ports = {port: str(free_port()) for port in _PORTS}
         self._processes: dict[str, subprocess.Popen] = {}
         self.server = Server(f"http://127.0.0.1:{self._ports['3000']}", Path(variables["STOCK_ASSETS_DATA_DIR"]))
 
@@ -204,14 +197,8 @@ class Cluster:
         assert answer["done"]["__typename"] == "TerminateRunSuccess", answer
 
     def switch_on(self, schedule: str) -> None:
-        answer = self.server.ask(_START_SCHEDULE, selector=_REPOSITORY | {"scheduleName": schedule})
+        answer = self.server.ask(_START_SCHEDULE, selector=REPOSITORY | {"scheduleName": schedule})
         assert answer["done"]["__typename"] == "ScheduleStateResult", answer
-
-    def switch_schedules_off(self) -> None:
-        found = self.server.ask(_SCHEDULES, repository=_REPOSITORY)["schedulesOrError"]["results"]
-        for one in found:
-            answer = self.server.ask(_STOP_SCHEDULE, id=one["scheduleState"]["id"])
-            assert answer["done"]["__typename"] == "ScheduleStateResult", answer
 
     def runs(self, *statuses: str) -> list[dict[str, Any]]:
         """The newest first: all, or those with a status. `tags` of each as a dictionary."""
@@ -276,7 +263,7 @@ def of(folder: Path, tickers: Sequence[str], postgres_socket: Path, evening: dt.
             for name in ("code", "web"):
                 made.start(name)
                 made.until(lambda name=name: made.is_ready(name), f"{name} is ready")
-            made.switch_schedules_off()
+            made.server.stop_schedules()
             for name in ("daemon", *WORKERS):
                 made.start(name)
             for name in ("daemon", *WORKERS):
@@ -318,9 +305,3 @@ def share_out(store: ArtefactStore, session: dt.date, owner: str, heirs: Sequenc
         store.write("evaluation", heir, session, {".json": formats.encode_json(evaluation | whose)})
         named = {"asset": "backtest", "ticker": heir, "as_of": session, "source": backtest.attrs["source"]}
         store.write("backtest", heir, session, tables.encode(backtest, **named))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

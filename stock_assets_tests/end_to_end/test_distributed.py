@@ -76,7 +76,7 @@ def second_evening(made: Cluster, first_evening: dict[str, str]) -> list[str]:
         made.kill(name)
     made.switch_on("daily_schedule")
     made.until(lambda: len(made.runs("STARTING")) == len(WORKERS), "its runs lie in the queue")
-    made.switch_schedules_off()
+    made.server.stop_schedules()
     asked = [run["id"] for run in made.runs("STARTING")]
     made.queue.kill()
     made.queue.start()

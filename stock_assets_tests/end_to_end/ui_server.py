@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from urllib.error import URLError
 
 from stock_assets.storage.artefacts import ArtefactStore
 from stock_assets.storage.snapshots import Snapshot
-from stock_assets_tests.place import PATIENCE, clean_environment
+from stock_assets_tests.place import PATIENCE, clean_environment, free_port
 
 LAUNCH = """
     mutation ($params: ExecutionParams!) {
@@ -141,9 +140,7 @@ def serving(folder: Path, tickers: tuple[str, ...]) -> Iterator[Server]:
         "STOCK_ASSETS_FIRST_SESSION": "2024-03-01",
         "DAGSTER_HOME": str(folder / "dagster"),
     }
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = Server(f"http://127.0.0.1:{port}", folder / "data")
     with (folder / "ui.log").open("wb") as log:
         process = subprocess.Popen(
